@@ -7,8 +7,9 @@
 #include <string.h>
 
 /*
- * Blocks form a chain, newest first; only the newest is filled. The oldest, which is the one that is kept, has
- * BLOCK_BYTES; each later one is at least as large as all before it together, so a long request needs few.
+ * Blocks form a chain, newest first; only the newest is filled. The oldest, which is the one that is kept,
+ * has BLOCK_BYTES; each later one is at least as large as all before it together, so a long request needs
+ * few.
  */
 #define BLOCK_BYTES ((size_t)8 * 1024 - sizeof(struct arena_block))
 

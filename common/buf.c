@@ -45,7 +45,8 @@ buf_reserve(struct buf *b, size_t room)
 {
 	if (b->data != NULL && buf_room(b) >= room)
 		return;
-	/* Sliding costs a copy of the content; where that is less than what was consumed it has been earned. */
+	/* Sliding costs a copy of the content; where that is less than what was consumed it has been earned.
+	 */
 	if (b->at > 0 && buf_len(b) <= b->at && b->cap - buf_len(b) >= room) {
 		slide(b);
 		return;

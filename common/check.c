@@ -10,7 +10,8 @@ _Noreturn void
 check_failed(const char *file, int line, const char *what)
 {
 	char text[512];
-	int n = snprintf(text, sizeof(text), "%s:%d: broken invariant: %s (pid %d)\n", file, line, what, (int)getpid());
+	int n = snprintf(text, sizeof(text), "%s:%d: broken invariant: %s (pid %d)\n", file, line, what,
+			 (int)getpid());
 	size_t len = n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1;
 	if (write(STDERR_FILENO, text, len) < 0) {
 		/* Nobody is left to be told; the core dump still says where. */
