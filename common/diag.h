@@ -1,18 +1,21 @@
 /*
  * diag: what the broker says about itself, one event a line, on standard error.
  *
- * The word "log" means a partition's log here; diagnostics are diag. A line has a level, a time, the process that
- * speaks, an event in a few words, and named values:
+ * The word "log" means a partition's log here; diagnostics are diag. A line has a level, a time, the process
+ *that speaks, an event in a few words, and named values:
  *
  *	text   2026-11-22T14:40:15.123Z INFO  worker-0[4711] connection accepted client=127.0.0.1:50412 id=17
- *	json   {"time":"...","level":"info","process":"worker-0","pid":4711,"event":"connection accepted","client":...}
+ *	json   {"time":"...","level":"info","process":"worker-0","pid":4711,"event":"connection
+ *accepted","client":...}
  *
- * Call order: diag_setup() once, diag_process() after each fork, then the macros. A value is escaped so that no
- * client-supplied byte can forge a line. One write(2) a line; a full pipe or a dead reader never blocks the broker
- * for good nor ends it.
+ * Call order: diag_setup() once, diag_process() after each fork, then the macros (which work before, too:
+ *info, as text). A value is escaped so that no client-supplied byte can forge a line or command a terminal,
+ *and shortened if it is long. One write(2) a line; a full pipe holds the broker up for some milliseconds at
+ *most, then lines are dropped and counted ("lines lost n=12"), and a dead reader harms nobody. One thread a
+ *process.
  *
- * Levels: error (something is lost or refused that should not be), warn (a client or the machine misbehaves), info (start,
- * stop, topics), debug (a line per request and answer), trace (decoded fields).
+ * Levels: error (something is lost or refused that should not be), warn (a client or the machine misbehaves),
+ *info (start, stop, topics), debug (a line per request and answer), trace (decoded fields).
  */
 #ifndef COMMON_DIAG_H
 #define COMMON_DIAG_H
@@ -35,30 +38,36 @@ struct diag_value {
 
 #define D_INT(name_, v) ((struct diag_value){ .name = (name_), .kind = DIAG_INT, .number = (int64_t)(v) })
 #define D_STR(name_, s) ((struct diag_value){ .name = (name_), .kind = DIAG_STR, .text = (s) })
-#define D_C(name_, c) D_STR(name_, str_of(c))
-#define D_HEX(name_, s) ((struct diag_value){ .name = (name_), .kind = DIAG_HEX, .text = (s) }) /* raw bytes */
+#define D_C(name_, c)   D_STR(name_, str_of(c))
+#define D_HEX(name_, s)                                                                                      \
+	((struct diag_value){ .name = (name_), .kind = DIAG_HEX, .text = (s) }) /* raw bytes */
 
+/* Also ignores SIGPIPE for this process and its children, and opens standard error anew so as to write
+ * unblocked. */
 void diag_setup(enum diag_level level, enum diag_format format);
-void diag_process(const char *name); /* "supervisor", "worker-2", ...; remembers the pid. The string is copied */
+void
+diag_process(const char *name); /* "supervisor", "worker-2", ...; remembers the pid. The string is copied */
 bool diag_parse_level(const char *text, enum diag_level *out);
 bool diag_parse_format(const char *text, enum diag_format *out);
 bool diag_on(enum diag_level level); /* would a line of this level be written? */
 void diag_write(enum diag_level level, const char *event, const struct diag_value *values, int n);
-/* Lines of free text under one event (trace's decoded fields): text format prints them indented, JSON as one string. */
+/* Lines of free text under one event (trace's decoded fields): text format prints them indented, JSON as one
+ * string. */
 void diag_block(enum diag_level level, const char *event, struct str text);
 
-#define DIAG(level, event, ...)                                                                                        \
-	do {                                                                                                           \
-		if (diag_on(level)) {                                                                                  \
-			const struct diag_value values_[] = { __VA_ARGS__ };                                           \
-			diag_write(level, event, values_, (int)(sizeof(values_) / sizeof(values_[0])));                \
-		}                                                                                                      \
+#define DIAG(level, event, ...)                                                                              \
+	do {                                                                                                 \
+		if (diag_on(level)) {                                                                        \
+			const struct diag_value values_[] = { __VA_ARGS__ };                                 \
+			diag_write(level, event, values_, (int)(sizeof(values_) / sizeof(values_[0])));      \
+		}                                                                                            \
 	} while (0)
 
-/* DIAG_LOG_INFO("topic created", D_STR("topic", name), D_INT("partitions", n)); at least one value. */
+/* diag_info("topic created", D_STR("topic", name), D_INT("partitions", n)); at least one value. */
 #define diag_error(event, ...) DIAG(DIAG_ERROR, event, __VA_ARGS__)
-#define diag_warn(event, ...) DIAG(DIAG_WARN, event, __VA_ARGS__)
-#define diag_info(event, ...) DIAG(DIAG_INFO, event, __VA_ARGS__)
+#define diag_warn(event, ...)  DIAG(DIAG_WARN, event, __VA_ARGS__)
+#define diag_info(event, ...)  DIAG(DIAG_INFO, event, __VA_ARGS__)
 #define diag_debug(event, ...) DIAG(DIAG_DEBUG, event, __VA_ARGS__)
+#define diag_trace(event, ...) DIAG(DIAG_TRACE, event, __VA_ARGS__)
 
 #endif
