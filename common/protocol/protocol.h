@@ -120,6 +120,16 @@ const char *message_name(const struct message *message);
 void message_defaults(const struct message *message, void *out);
 
 /*
+ * n structs in the arena with their defaults set, for the lists of an answer. Not arena_array(): zero is not every
+ * field's default, and a tagged field that is not its default is sent. NULL for n = 0.
+ *
+ *	out->topics.at = NEW_LIST(arena, metadata_response_topic, n);
+ *	out->topics.n = n;
+ */
+void *message_list(const struct message *message, struct arena *arena, size_t n);
+#define NEW_LIST(arena, tag, n) ((struct tag *)message_list(&tag##_message, (arena), (size_t)(n)))
+
+/*
  * Explain: decode once more, and append a line per field to `out`: offset, the bytes in hex, the name, the value.
  * Reads on to the first fault, which becomes the last line. `indent` 2 spaces per depth.
  * hex: with the offset and hex columns (broker wire), or names and values only (the trace log).
