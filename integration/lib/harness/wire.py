@@ -1,0 +1,118 @@
+"""A few frames of the protocol by hand: enough to ask whether a broker answers, to park a fetch, and to be rude.
+
+No client library, so that a test can hold one connection, know which worker serves it, and see it end.
+"""
+
+import socket
+import struct
+
+PRODUCE, FETCH, METADATA, API_VERSIONS = 0, 1, 3, 18
+
+
+def string(text):
+    data = text.encode()
+    return struct.pack(">h", len(data)) + data
+
+
+def header(key, version, correlation, client="harness"):
+    return struct.pack(">hhi", key, version, correlation) + string(client)
+
+
+def metadata_body(*topics):
+    """Metadata v1: no topics at all asks for none."""
+    return struct.pack(">i", len(topics)) + b"".join(string(t) for t in topics)
+
+
+def fetch_body(topic, offset, max_wait_ms, partition=0, min_bytes=1):
+    """Fetch v4."""
+    return (
+        struct.pack(">iiiibi", -1, max_wait_ms, min_bytes, 50 << 20, 0, 1)
+        + string(topic)
+        + struct.pack(">iiqi", 1, partition, offset, 1 << 20)
+    )
+
+
+class Connection:
+    """One connection. Every wait is bounded by timeout_s."""
+
+    def __init__(self, port, host="127.0.0.1", timeout_s=10):
+        self.socket = socket.create_connection((host, port), timeout=timeout_s)
+        self.correlation = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def local_port(self):
+        return self.socket.getsockname()[1]
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, key, version, body=b""):
+        """Send a request and return its correlation id."""
+        self.correlation += 1
+        request = header(key, version, self.correlation) + body
+        self.socket.sendall(struct.pack(">i", len(request)) + request)
+        return self.correlation
+
+    def _read(self, size):
+        data = b""
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            if not part:
+                raise EOFError("the broker closed the connection")
+            data += part
+        return data
+
+    def receive(self):
+        """(correlation id, body) of the next answer. EOFError: the broker closed."""
+        size = struct.unpack(">i", self._read(4))[0]
+        answer = self._read(size)
+        return struct.unpack(">i", answer[:4])[0], answer[4:]
+
+    def ask(self, key, version, body=b""):
+        """One request and its answer."""
+        correlation = self.send(key, version, body)
+        answered, answer = self.receive()
+        if answered != correlation:
+            raise AssertionError(f"answer to request {answered} where that to {correlation} was due")
+        return answer
+
+    def is_closed(self, timeout_s):
+        """True if the broker closes within the time; what it still sends is thrown away."""
+        self.socket.settimeout(timeout_s)
+        try:
+            while self.socket.recv(65536):
+                pass
+            return True
+        except socket.timeout:
+            return False
+        except ConnectionError:
+            return True
+
+
+def answers(port, host="127.0.0.1", timeout_s=2):
+    """True if somebody at the port answers ApiVersions v0 without an error."""
+    try:
+        with Connection(port, host, timeout_s) as connection:
+            return connection.ask(API_VERSIONS, 0)[:2] == b"\0\0"
+    except (OSError, EOFError, struct.error):
+        return False
+
+
+def brokers(metadata_v1):
+    """[(node id, host, port)] of a Metadata v1 answer."""
+    count = struct.unpack_from(">i", metadata_v1)[0]
+    found, at = [], 4
+    for _ in range(count):
+        node, length = struct.unpack_from(">ih", metadata_v1, at)
+        host = metadata_v1[at + 6 : at + 6 + length].decode()
+        at += 6 + length
+        port, rack = struct.unpack_from(">ih", metadata_v1, at)
+        at += 6 + max(rack, 0)
+        found.append((node, host, port))
+    return found
