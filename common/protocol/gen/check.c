@@ -60,8 +60,9 @@ check_tag(const struct schema *s, const struct node *node)
 	if (node->type == TYPE_RECORDS)
 		schema_error(s, node->line, "records cannot be tagged: the encoder could not splice them");
 	for (const struct node *c = node->parent->child; c != node; c = c->next)
-		if (c->tag == node->tag)
-			schema_error(s, node->line, "tag %d is %s's", node->tag, c->name);
+		if (c->tag >= node->tag)
+			schema_error(s, node->line, "tag %d comes after %s's, but tags must ascend",
+				     node->tag, c->name);
 }
 
 static void

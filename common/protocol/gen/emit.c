@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * emit.c: the structs (messages.h) and the tables (messages.c). Inner structs come before those that contain
- * them, in both files, so that each needs only what stands above it.
+ * emit.c: the structs (messages.h) and the tables (messages.c). Inner structs come before those that
+ * contain them, in both files, so that each needs only what stands above it.
  */
 
 /* What is being emitted: one message of one API. `prefix`: "find_coordinator_request". */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * parse.c: one line at a time. A line is tabs, words, and perhaps a comment; its number of tabs says what it
- * belongs to. `open[d]` is the struct that fields with d tabs are added to.
+ * parse.c: one line at a time. A line is tabs, words, and perhaps a comment; its number of tabs says what
+ * it belongs to. `open[d]` is the struct that fields with d tabs are added to.
  */
 struct parser {
 	struct schema *s;

@@ -8,21 +8,21 @@
  *
  * The grammar. One file per API, one line per field, a tab per level of nesting:
  *
- *	# What the API is for.                             comments above `api`: the introduction
+ *	# What the API is for.                           comments above `api`: the introduction
  *	api 10 find_coordinator  versions 0-6  flexible 3+
- *		v4  several keys in one trip (KIP-699)         what a version brought
+ *		v4  several keys in one trip (KIP-699)       what a version brought
  *
  *	request
- *		# More than fits beside it.                    comments above a field belong to it, as does
- *		key_type      int8          v1+  = 0           # the one at its end
+ *		# More than fits beside it.                  comments above a field belong to it,
+ *		key_type      int8          v1+  = 0         # as does the one at its end
  *	response
- *		coordinators  []coordinator  v4+               a list of structs, whose fields follow
- *			error_message  string?                     ? may be null;  null v2+: only from there
- *on node_endpoints  []node_endpoint  v5+  tag 0    a tagged field (KIP-482)
+ *		coordinators  []coordinator  v4+             a list of structs, whose fields follow
+ *			error_message  string?                   may be null;  "null v2+": from v2 on
+ *		node_endpoints  []node_endpoint  v5+  tag 0  a tagged field (KIP-482)
  *
- * Types: bool int8 int16 int32 int64 uuid string bytes records error, [] of one, a struct's own name, [] of
- *that. Versions: v3  v3-5  v3+; left out: those of the field around it. A field left out of a version has its
- *default: 0, empty, or what `=` says (a number, true, false, null).
+ * Types: bool int8 int16 int32 int64 uuid string bytes records error, [] of one, a struct's own name, []
+ * of that. Versions: v3  v3-5  v3+; left out: those of the field around it. A field left out of a version
+ * has its default: 0, empty, or what `=` says (a number, true, false, null).
  */
 #ifndef GEN_SCHEMA_H
 #define GEN_SCHEMA_H
