@@ -7,7 +7,8 @@
  * Unsigned ones are the lengths and tags of flexible versions (KIP-482). Signed ones, in records (KIP-98),
  *are zigzagged first, so that small negative numbers are short too: 0, -1, 1, -2 become 0, 1, 2, 3.
  *
- * The get functions read from n bytes at `at` and return how many they used; 0 if the bytes end too early, -1
+ * The get functions read from n bytes at `at` and return how many they used; 0 if the bytes end too
+ * early, -1
  *if the number does not fit. The put functions return how many bytes they wrote, and want room for
  *VARINT32_MAX or VARINT64_MAX.
  */
