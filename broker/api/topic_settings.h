@@ -35,4 +35,18 @@ topic_settings_log_append_time(const struct topic_config *settings)
 	return settings->timestamp_type == TIMESTAMP_LOG_APPEND_TIME;
 }
 
+/* One option as it holds for a topic, for the answers that list them. */
+struct topic_value {
+	struct str name, value; /* value may be null */
+	enum config_source source;
+	const struct config_option *option; /* NULL: kept as it was set, but without effect here */
+};
+
+/*
+ * All of them: the table's options in its order, then what the topic has set that Kafka knows and this broker
+ * has no use for. *out lives in the arena, as do the texts; returns how many.
+ */
+int32_t topic_values(const struct config *config, const struct topic *topic, struct arena *arena,
+		     struct topic_value **out);
+
 #endif

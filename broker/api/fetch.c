@@ -1,0 +1,396 @@
+/*
+ * 1 Fetch: record batches from given offsets on, straight from the store's map.
+ *
+ *	handle()   enough there, an error, or no wish to wait: finished. Else the call waits (waits.h) until a
+ *commit or its deadline answer()   at the moment of sending: read the rows' places into iovecs, which the
+ *socket takes without a copy
+ *
+ * Consumers see batches below the high watermark, read_committed ones below the last stable offset. The first
+ *partition that has anything gives at least one whole batch, whatever the limits say (KIP-74). Which
+ *partition is first changes from request to request, so that none starves behind another that is always full.
+ *
+ * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was asked
+ *for.
+ */
+#include "broker/api/handlers.h"
+#include "broker/worker.h"
+#include "common/bytes.h"
+#include "protocol/messages.h"
+
+struct fetching {
+	struct wait wait;
+	ev_timer deadline;
+	struct call *call;
+	bool waiting;
+};
+
+/* One asked partition, resolved. */
+struct target {
+	enum err error;
+	struct topic topic;
+	struct partition state;
+	int64_t end; /* first offset that this reader may not see */
+};
+
+static enum err
+find_topic(struct call *call, struct arena *arena, const struct fetch_request_topic *asked, struct topic *out)
+{
+	if (call->version >= 13)
+		return topic_by_id(call_read(call), asked->topic_id, arena, out);
+	return topic_by_name(call_read(call), asked->topic, arena, out);
+}
+
+static enum err
+check_epoch(int32_t wanted, const struct partition *state)
+{
+	if (wanted < 0 || wanted == state->leader_epoch)
+		return ERR_NONE;
+	return wanted < state->leader_epoch ? ERR_FENCED_LEADER_EPOCH : ERR_UNKNOWN_LEADER_EPOCH;
+}
+
+static void
+resolve(struct call *call, const struct fetch_request_partition *asked, struct target *t)
+{
+	const struct fetch_request *in = call->in;
+
+	if (t->error == ERR_NONE)
+		t->error = partition_state(call_read(call), &t->topic, asked->partition, &t->state);
+	if (t->error == ERR_NONE)
+		t->error = check_epoch(asked->current_leader_epoch, &t->state);
+	if (t->error == ERR_NONE &&
+	    (asked->fetch_offset < t->state.log_start || asked->fetch_offset > t->state.log_end))
+		t->error = ERR_OFFSET_OUT_OF_RANGE;
+	t->end = in->isolation_level == 1 ? t->state.last_stable : t->state.high_watermark;
+}
+
+/* Whole batches for one partition within its and the request's budget. */
+static enum err
+read_batches(struct call *call, const struct target *t, const struct fetch_request_partition *asked,
+	     int32_t budget, bool at_least_one, struct arena *arena, struct log_slice *slice)
+{
+	int32_t most = asked->partition_max_bytes < budget ? asked->partition_max_bytes : budget;
+
+	*slice = (struct log_slice){ 0 };
+	if (asked->fetch_offset >= t->end || (most <= 0 && !at_least_one))
+		return ERR_NONE;
+	return log_read(call_read(call), &t->topic, asked->partition, asked->fetch_offset, t->end,
+			most < 0 ? 0 : most, at_least_one, arena, slice);
+}
+
+/* --- is there enough?
+ * ----------------------------------------------------------------------------------------- */
+
+/* How many bytes this partition could give now, counted no further than `enough`. */
+static int64_t
+available(struct call *call, struct target *t, const struct fetch_request_partition *asked, int32_t enough,
+	  struct arena *scratch, bool *pending)
+{
+	struct log_slice slice;
+
+	*pending |= t->end < t->state.log_end;
+	if (asked->fetch_offset >= t->end)
+		return 0;
+	if (enough <= 1)
+		return 1;
+	if (read_batches(call, t, asked, enough, true, scratch, &slice) != ERR_NONE)
+		return enough;
+	return slice.bytes;
+}
+
+/* Enough bytes, or an error, which is never kept waiting. *pending: some of it is committed, not yet visible.
+ */
+static bool
+is_enough(struct call *call, bool *pending)
+{
+	const struct fetch_request *in = call->in;
+	struct arena scratch = ARENA_EMPTY;
+	int64_t bytes = 0;
+	bool enough = in->min_bytes <= 0;
+
+	for (int32_t i = 0; i < in->topics.n && !enough; i++) {
+		const struct fetch_request_topic *asked = &in->topics.at[i];
+		struct target t = { 0 };
+		t.error = find_topic(call, &scratch, asked, &t.topic);
+		for (int32_t p = 0; p < asked->partitions.n && !enough; p++) {
+			struct target one = t;
+			resolve(call, &asked->partitions.at[p], &one);
+			if (one.error == ERR_NONE)
+				bytes += available(call, &one, &asked->partitions.at[p], in->min_bytes,
+						   &scratch, pending);
+			enough = one.error != ERR_NONE || bytes >= in->min_bytes;
+		}
+	}
+	arena_free(&scratch);
+	return enough;
+}
+
+/* --- waiting
+ * -------------------------------------------------------------------------------------------------- */
+
+static void
+stop_waiting(struct fetching *f)
+{
+	if (!f->waiting)
+		return;
+	f->waiting = false;
+	ev_timer_stop(f->call->worker->base.loop, &f->deadline);
+	waits_remove(f->call->worker, &f->wait);
+}
+
+/* Look whether it is enough by now; if so, or if the worker is leaving, the wait is over. */
+static bool
+look(struct wait *wait)
+{
+	struct fetching *f = wait->call->own;
+	struct worker *w = wait->call->worker;
+	bool pending = false;
+
+	wait->seen = waits_visible(w);
+	if (!w->draining && !is_enough(wait->call, &pending)) {
+		if (pending)
+			waits_expect(w);
+		return false;
+	}
+	stop_waiting(f);
+	call_ready(wait->call);
+	return true;
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct fetching *f = watcher->data;
+
+	(void)loop, (void)revents;
+	stop_waiting(f);
+	call_ready(f->call);
+}
+
+static int32_t
+count_partitions(const struct fetch_request *in)
+{
+	int32_t n = 0;
+
+	for (int32_t i = 0; i < in->topics.n; i++)
+		n += in->topics.at[i].partitions.n;
+	return n;
+}
+
+static void
+note_hashes(struct call *call, struct wait *wait)
+{
+	const struct fetch_request *in = call->in;
+
+	wait->hashes = arena_array(&call->arena, (size_t)count_partitions(in), sizeof(*wait->hashes));
+	for (int32_t i = 0; i < in->topics.n; i++) {
+		struct topic topic;
+		if (find_topic(call, &call->arena, &in->topics.at[i], &topic) != ERR_NONE)
+			continue;
+		for (int32_t p = 0; p < in->topics.at[i].partitions.n; p++)
+			wait->hashes[wait->n++] =
+			    (uint16_t)wait_hash(topic.number, in->topics.at[i].partitions.at[p].partition);
+	}
+}
+
+static enum next
+begin_waiting(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	struct worker *w = call->worker;
+	struct fetching *f = arena_alloc(&call->arena, sizeof(*f));
+
+	call->own = f;
+	f->call = call;
+	f->waiting = true;
+	f->wait.call = call;
+	f->wait.look = look;
+	note_hashes(call, &f->wait);
+	waits_add(w, &f->wait);
+	ev_timer_init(&f->deadline, on_deadline, in->max_wait_ms / 1000.0, 0);
+	f->deadline.data = f;
+	ev_timer_start(w->base.loop, &f->deadline);
+	worker_read_end(w); /* what came since the first look must be seen by the second */
+	look(&f->wait);
+	return NEXT_WAIT;
+}
+
+enum next
+fetch_handle(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	struct fetch_response *out = call->out;
+	bool pending = false;
+
+	if (in->session_id != 0) { /* none was ever given */
+		out->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND;
+		return NEXT_ANSWER;
+	}
+	if (in->max_wait_ms <= 0 || is_enough(call, &pending))
+		return NEXT_ANSWER;
+	return begin_waiting(call);
+}
+
+void
+fetch_forget(struct call *call)
+{
+	if (call->own != NULL)
+		stop_waiting(call->own);
+}
+
+/* --- the answer
+ * ----------------------------------------------------------------------------------------------- */
+
+/* A walk over the pieces of a slice. */
+struct piece_walk {
+	const struct log_slice *slice;
+	int piece;
+	size_t at;
+};
+
+static void
+walk_copy(struct piece_walk *w, uint8_t *out, size_t n)
+{
+	while (n > 0 && w->piece < w->slice->iov_n) {
+		const struct iovec *iov = &w->slice->iov[w->piece];
+		size_t take = iov->iov_len - w->at < n ? iov->iov_len - w->at : n;
+		if (out != NULL) {
+			memcpy(out, (const uint8_t *)iov->iov_base + w->at, take);
+			out += take;
+		}
+		w->at += take;
+		n -= take;
+		if (w->at == iov->iov_len) {
+			w->piece++;
+			w->at = 0;
+		}
+	}
+}
+
+/* zstd is unknown to clients that fetch with a version below 10 (KIP-110). */
+static bool
+has_zstd(const struct log_slice *slice)
+{
+	struct piece_walk walk = { .slice = slice };
+	uint8_t header[BATCH_HEADER_BYTES];
+	struct batch batch;
+
+	for (int32_t left = slice->bytes; left >= BATCH_HEADER_BYTES; left -= batch.bytes) {
+		walk_copy(&walk, header, sizeof(header));
+		batch.bytes = 12 + (int32_t)get_u32(header + 8);
+		batch.attributes = (int16_t)get_u16(header + 21);
+		if (batch_codec(&batch) == CODEC_ZSTD)
+			return true;
+		walk_copy(&walk, NULL, (size_t)batch.bytes - sizeof(header));
+	}
+	return false;
+}
+
+static void
+answer_error(struct fetch_response_partition_data *out, enum err error)
+{
+	out->error_code = error;
+	out->high_watermark = -1;
+	out->last_stable_offset = -1;
+	out->log_start_offset = -1;
+	out->aborted_transactions.n = -1;
+}
+
+static void
+answer_partition(struct call *call, const struct fetch_request_partition *asked, struct target *t,
+		 int32_t budget, bool at_least_one, struct fetch_response_partition_data *out)
+{
+	const struct fetch_request *in = call->in;
+	struct log_slice slice;
+
+	resolve(call, asked, t);
+	if (t->error == ERR_NONE)
+		t->error = read_batches(call, t, asked, budget, at_least_one, &call->arena, &slice);
+	if (t->error == ERR_NONE && call->version < 10 && slice.bytes > 0 && has_zstd(&slice))
+		t->error = ERR_UNSUPPORTED_COMPRESSION_TYPE;
+	if (t->error != ERR_NONE) {
+		answer_error(out, t->error);
+		return;
+	}
+	out->high_watermark = t->state.high_watermark;
+	out->last_stable_offset = t->state.last_stable;
+	out->log_start_offset = t->state.log_start;
+	out->aborted_transactions.n = in->isolation_level == 1 ? 0 : -1;
+	out->records = (struct records){ .n = slice.bytes, .iov = slice.iov, .iov_n = slice.iov_n };
+}
+
+/* The answer names what was asked, in the order in which it was asked. */
+static void
+lay_out(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	struct fetch_response *out = call->out;
+
+	CALL_LIST(call, out->responses, in->topics.n);
+	for (int32_t i = 0; i < in->topics.n; i++) {
+		const struct fetch_request_topic *asked = &in->topics.at[i];
+		struct fetch_response_topic_response *topic = &out->responses.at[i];
+		topic->topic = asked->topic;
+		topic->topic_id = asked->topic_id;
+		CALL_LIST(call, topic->partitions, asked->partitions.n);
+		for (int32_t p = 0; p < asked->partitions.n; p++) {
+			message_defaults(&fetch_response_partition_data_message, &topic->partitions.at[p]);
+			topic->partitions.at[p].partition_index = asked->partitions.at[p].partition;
+			topic->partitions.at[p].records = (struct records){ .n = 0 };
+		}
+	}
+}
+
+/* Partitions are given their bytes from this one on, round the whole request. */
+static int32_t
+first_to_serve(const struct fetch_request *in)
+{
+	static uint32_t requests;
+	int32_t n = count_partitions(in);
+
+	return n > 0 ? (int32_t)(requests++ % (uint32_t)n) : 0;
+}
+
+struct answering {
+	int32_t budget;
+	bool any; /* a partition gave something */
+};
+
+/* Serve the partitions numbered from..to-1, counted over the whole request. */
+static void
+answer_range(struct call *call, int32_t from, int32_t to, struct answering *a)
+{
+	const struct fetch_request *in = call->in;
+	struct fetch_response *out = call->out;
+	int32_t number = 0;
+
+	for (int32_t i = 0; i < in->topics.n && number < to; i++) {
+		const struct fetch_request_topic *asked = &in->topics.at[i];
+		struct target t = { 0 };
+		if (number + asked->partitions.n > from)
+			t.error = find_topic(call, &call->arena, asked, &t.topic);
+		for (int32_t p = 0; p < asked->partitions.n; p++, number++) {
+			struct fetch_response_partition_data *answer = &out->responses.at[i].partitions.at[p];
+			struct target one = t;
+			if (number < from || number >= to)
+				continue;
+			answer_partition(call, &asked->partitions.at[p], &one, a->budget, !a->any, answer);
+			a->any |= answer->records.n > 0;
+			a->budget -= answer->records.n;
+		}
+	}
+}
+
+void
+fetch_answer(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	const struct fetch_response *out = call->out;
+	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(in);
+	struct answering a = { .budget = in->max_bytes < most ? in->max_bytes : most };
+
+	if (out->error_code != ERR_NONE)
+		return;
+	lay_out(call);
+	answer_range(call, first, INT32_MAX, &a);
+	answer_range(call, 0, first, &a);
+}

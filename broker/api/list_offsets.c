@@ -1,0 +1,119 @@
+/* ListOffsets: where a partition begins and ends, and its first record at or after a time (KIP-79, KIP-734).
+ */
+#include "broker/api/handlers.h"
+#include "broker/api/topics.h"
+#include "protocol/messages.h"
+
+/* Timestamps that are names. */
+enum {
+	TIME_LATEST = -1,
+	TIME_EARLIEST = -2,
+	TIME_MAX = -3,            /* v7 */
+	TIME_EARLIEST_LOCAL = -4, /* v8: nothing is tiered, so the same as the earliest */
+	TIME_LATEST_TIERED = -5,  /* v9: nothing is tiered, so none */
+};
+
+#define CONSUMER       (-1) /* replica_id; any other is a debugging tool, which may see all there is */
+#define READ_COMMITTED 1
+
+static bool
+timestamp_is_known(int64_t timestamp, int16_t version)
+{
+	if (timestamp >= TIME_EARLIEST)
+		return true;
+	return (timestamp == TIME_MAX && version >= 7) ||
+	       (timestamp == TIME_EARLIEST_LOCAL && version >= 8) ||
+	       (timestamp == TIME_LATEST_TIERED && version >= 9);
+}
+
+/* The first offset that this client may not see. */
+static int64_t
+visible_end(const struct list_offsets_request *in, const struct partition *partition)
+{
+	if (in->replica_id != CONSUMER)
+		return partition->log_end;
+	return in->isolation_level == READ_COMMITTED ? partition->last_stable : partition->high_watermark;
+}
+
+static enum err
+locate(struct call *call, const struct topic *topic, int32_t index, int64_t timestamp,
+       struct log_position *found, const struct partition *partition)
+{
+	struct store_txn *txn = call_read(call);
+	int64_t end = visible_end(call->in, partition);
+
+	switch (timestamp) {
+	case TIME_LATEST:
+		found->offset = end;
+		return ERR_NONE;
+	case TIME_EARLIEST:
+	case TIME_EARLIEST_LOCAL:
+		found->offset = partition->log_start;
+		return ERR_NONE;
+	case TIME_LATEST_TIERED:
+		return ERR_NONE;
+	case TIME_MAX:
+		return log_max_timestamp(txn, topic, index, end, found);
+	default:
+		return log_find_time(txn, topic, index, timestamp, end, found);
+	}
+}
+
+static enum err
+answer_partition(struct call *call, const struct topic *topic,
+		 const struct list_offsets_request_partition *in, struct list_offsets_response_partition *out)
+{
+	const struct list_offsets_request *request = call->in;
+	if (request->isolation_level != 0 && request->isolation_level != READ_COMMITTED)
+		return ERR_INVALID_REQUEST;
+	if (!timestamp_is_known(in->timestamp, call->version))
+		return ERR_UNSUPPORTED_VERSION;
+
+	struct partition partition;
+	enum err e =
+	    partition_find(call_read(call), topic, in->partition_index, in->current_leader_epoch, &partition);
+	if (e != ERR_NONE)
+		return e;
+
+	struct log_position found = { .offset = -1, .timestamp = -1 };
+	e = locate(call, topic, in->partition_index, in->timestamp, &found, &partition);
+	if (e != ERR_NONE || found.offset < 0)
+		return e;
+	out->offset = found.offset;
+	out->timestamp = found.timestamp;
+	out->leader_epoch = partition.leader_epoch;
+	return ERR_NONE;
+}
+
+static void
+answer_topic(struct call *call, const struct list_offsets_request_topic *in,
+	     struct list_offsets_response_topic *out)
+{
+	struct topic topic;
+	enum err e = topic_by_name(call_read(call), in->name, &call->arena, &topic);
+
+	out->name = in->name;
+	CALL_LIST(call, out->partitions, in->partitions.n);
+	for (int32_t i = 0; i < in->partitions.n; i++) {
+		out->partitions.at[i].partition_index = in->partitions.at[i].partition_index;
+		out->partitions.at[i].timestamp = -1;
+		out->partitions.at[i].offset = -1;
+		out->partitions.at[i].leader_epoch = -1;
+		out->partitions.at[i].error_code =
+		    e != ERR_NONE
+			? e
+			: answer_partition(call, &topic, &in->partitions.at[i], &out->partitions.at[i]);
+	}
+}
+
+enum next
+list_offsets_handle(struct call *call)
+{
+	const struct list_offsets_request *in = call->in;
+	struct list_offsets_response *out = call->out;
+
+	CALL_LIST(call, out->topics, in->topics.n);
+	for (int32_t i = 0; i < in->topics.n; i++)
+		answer_topic(call, &in->topics.at[i], &out->topics.at[i]);
+	return NEXT_ANSWER;
+}
