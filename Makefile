@@ -3,8 +3,6 @@
 # Everything that is built lies under build/: removing that folder is `make clean`. The sanitizers build beside it
 # (SAN=address, SAN=undefined), so that changing between them costs nothing.
 
-VERSION := 0.1.0
-
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
 SHELL := /bin/bash
@@ -14,6 +12,11 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 PREFIX  ?= /usr/local
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+# For the targets that call make again: all processors, unless the caller said otherwise.
+PARALLEL = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+# `make V=1` shows the commands.
+Q       := $(if $(V),,@)
 
 # ---- Flags ----------------------------------------------------------------------------------------------------
 
@@ -29,6 +32,11 @@ OPTIMIZE := -O1 -g -fsanitize=address -fno-omit-frame-pointer -DFORKA_SANITIZED
 else ifeq ($(SAN),undefined)
 BUILD    ?= build/ubsan
 OPTIMIZE := -O1 -g -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DFORKA_SANITIZED
+else ifeq ($(SAN),fuzzer)
+BUILD    ?= build/fuzz
+CC       := clang-14
+OPTIMIZE := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+	    -DFORKA_SANITIZED
 else ifdef COVERAGE
 BUILD    ?= build/coverage
 OPTIMIZE := -O0 -g --coverage -DFORKA_COVERAGE
@@ -37,7 +45,7 @@ BUILD    ?= build
 endif
 
 # CFLAGS, CPPFLAGS, LDFLAGS and LDLIBS are the caller's own and come last.
-COMPILE = $(CC) -D_GNU_SOURCE -DFORKA_VERSION='"$(VERSION)"' -I. -I$(BUILD)/gen $(WARNINGS) $(OPTIMIZE) -MMD -MP \
+COMPILE = $(CC) -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(OPTIMIZE) -MMD -MP \
 	  $(CPPFLAGS) $(CFLAGS)
 LINK    = $(CC) $(OPTIMIZE) $(CFLAGS) -Wl,--as-needed $(LDFLAGS)
 
@@ -70,23 +78,30 @@ STORAGE_LIB := $(BUILD)/lib/libstorage.a $(COMMON_LIB)
 BROKER_LIB  := $(BUILD)/lib/libbroker.a $(STORAGE_LIB)
 TESTLIB     := $(BUILD)/lib/libtest.a
 
-# libpcap serves `broker wire` alone.
-PCAP_USED   := $(if $(BROKER_SRC),$(shell grep -l '<pcap' $(BROKER_SRC) 2>/dev/null))
-LIBS        := -lev -llmdb -lisal -lz -llz4 -lzstd -lsnappy $(if $(PCAP_USED),-lpcap) -lpthread -lm
+LIBS        := -lev -llmdb -lisal -lz -llz4 -lzstd -lsnappy -lpcap -lpthread -lm
 
 # ---- Build ----------------------------------------------------------------------------------------------------
 
 .PHONY: build
-build: $(if $(MAIN_OBJ),$(BUILD)/broker,$(BROKER_LIB)) ## compile build/broker (the default; installs nothing)
+build: $(BUILD)/broker ## compile build/broker (the default; installs nothing)
+
+# Tried once: whatever a build needs is there, or is named with the command that installs it.
+DEPS_OK := $(BUILD)/deps-ok
+$(DEPS_OK): tests/tools/deps
+	@CC="$(CC)" tests/tools/deps check build
+	@mkdir -p $(@D)
+	@touch $@
 
 $(BUILD)/broker: $(MAIN_OBJ) $(BROKER_LIB)
-	$(LINK) -o $@ $^ $(LIBS) $(LDLIBS)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS) $(LDLIBS)
 
 # rm first: ar would keep members whose source is gone.
 define archive
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  AR   $@"
+	$(Q)$(AR) rcs $@ $^
 endef
 $(BUILD)/lib/libcommon.a: $(COMMON_OBJ)
 	$(archive)
@@ -97,24 +112,47 @@ $(BUILD)/lib/libbroker.a: $(BROKER_OBJ)
 $(TESTLIB): $(TESTLIB_OBJ)
 	$(archive)
 
-$(BUILD)/obj/%.o: %.c | $(MESSAGES:=.h)
+$(BUILD)/obj/%.o: %.c | $(DEPS_OK) $(MESSAGES:=.h)
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	@echo "  CC   $<"
+	$(Q)$(COMPILE) -c -o $@ $<
+
+.PRECIOUS: $(BUILD)/obj/%.o
 
 # The wire: a schema text per API, compiled by our own small compiler (libc only, never sanitized).
-$(BUILD)/msgc: $(MSGC_SRC) $(wildcard common/protocol/gen/*.h)
+$(BUILD)/msgc: $(MSGC_SRC) $(wildcard common/protocol/gen/*.h) | $(DEPS_OK)
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g $(CPPFLAGS) -o $@ $(MSGC_SRC)
+	@echo "  CC   $@"
+	$(Q)$(CC) -D_GNU_SOURCE -I. $(WARNINGS) -O1 -g $(CPPFLAGS) -o $@ $(MSGC_SRC)
 
 ifneq ($(MESSAGES),)
 $(MESSAGES).h $(MESSAGES).c &: $(BUILD)/msgc $(SCHEMAS)
 	@mkdir -p $(@D)
-	$(BUILD)/msgc $(@D) $(SCHEMAS)
+	@echo "  MSGC $(@D)"
+	$(Q)$(BUILD)/msgc $(@D) $(SCHEMAS)
 
 $(BUILD)/obj/gen/messages.o: $(MESSAGES).c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	@echo "  CC   $<"
+	$(Q)$(COMPILE) -c -o $@ $<
 endif
+
+# ---- The two commands ------------------------------------------------------------------------------------------
+
+.PHONY: run test deps
+run: ## install what is missing (apt), build, and start `build/broker -w 4` on port 9092 with its store in ./data
+	@tests/tools/deps install run
+	@$(MAKE) $(PARALLEL) build
+	@exec $(BUILD)/broker -w 4 $(ARGS)
+
+test: ## install what is missing (apt), build, and run the unit and integration tests
+	@tests/tools/deps install test
+	@$(MAKE) $(PARALLEL) build unit-programs
+	@tests/tools/total "unit tests" "$(MAKE) --no-print-directory unit" \
+		"integration tests" "$(MAKE) --no-print-directory integration"
+
+deps: ## install everything that any target here needs (apt)
+	@tests/tools/deps install all
 
 # ---- Tests ----------------------------------------------------------------------------------------------------
 
@@ -125,15 +163,157 @@ layer_of  = $(if $(wildcard common/$(1).[ch] common/protocol/$(1).[ch]),$(COMMON
 .SECONDEXPANSION:
 $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TESTLIB) $$(call layer_of,$$*)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ -lcmocka $(LIBS) $(LDLIBS)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ -lcmocka $(LIBS) $(LDLIBS)
 
-.PHONY: unit
-unit: $(TESTS) ## run the unit tests (cmocka)
-	@for t in $(TESTS); do $$t || exit 1; done
+# What tests may need to know of the build.
+TEST_ENV = BUILD=$(BUILD) BROKER=$(BUILD)/broker MSGC=$(BUILD)/msgc
 
-.PHONY: clean
+.PHONY: unit unit-programs integration
+unit-programs: $(TESTS)
+
+# Some tests start the real broker. T is for the one that is being worked on.
+UNIT := $(if $(T),$(addprefix $(BUILD)/tests/test_,$(T)),$(TESTS))
+unit: $(UNIT) $(if $(T),,$(BUILD)/broker) ## run the unit tests (cmocka); T="str buf" runs only those
+	@$(TEST_ENV) tests/tools/unit $(UNIT)
+
+integration: $(BUILD)/broker ## run clients that others wrote against a broker; S="kcat python" runs only those suites
+	@$(TEST_ENV) integration/run $(S)
+
+# ---- Sanitizers, fuzzing, coverage ------------------------------------------------------------------------------
+
+# The sanitizers write their reports to files, as nobody may be reading a worker's standard error; any file is a failure.
+REPORTS = $(CURDIR)/$(BUILD)/reports
+SANITIZED_ENV = ASAN_OPTIONS=detect_leaks=1:log_path=$(REPORTS)/asan \
+	UBSAN_OPTIONS=print_stacktrace=1:log_path=$(REPORTS)/ubsan PATIENCE=4 UNIT_SECONDS=600
+
+.PHONY: asan ubsan sanitized tools
+# Compilers and checkers that only these targets need.
+tools:
+	@tests/tools/deps check all
+
+asan: ## build with AddressSanitizer and LeakSanitizer, and pass the whole suite (ONLY=unit for the unit tests)
+	@$(MAKE) $(PARALLEL) SAN=address sanitized
+
+ubsan: ## build with UndefinedBehaviorSanitizer, and pass the whole suite (ONLY=unit for the unit tests)
+	@$(MAKE) $(PARALLEL) SAN=undefined sanitized
+
+sanitized: $(BUILD)/broker $(TESTS)
+	@rm -rf $(REPORTS) && mkdir -p $(REPORTS)
+	@$(SANITIZED_ENV) tests/tools/total "unit tests, SAN=$(SAN)" "$(MAKE) --no-print-directory unit" \
+		$(if $(ONLY),,"integration tests with SAN=$(SAN)" "$(MAKE) --no-print-directory integration") \
+		"reports of the sanitizer" "tests/tools/reports $(REPORTS)"
+
+FUZZ_SECONDS ?= 60
+FUZZERS      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: fuzz fuzz-all $(addprefix fuzz-,$(FUZZERS))
+fuzz: tools ## run every fuzzer (libFuzzer) for FUZZ_SECONDS (60) from its corpus; F="decode" runs only those
+	@$(MAKE) $(PARALLEL) SAN=fuzzer fuzz-all
+
+fuzz-all: $(addprefix fuzz-,$(if $(F),$(F),$(FUZZERS)))
+
+$(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(TESTLIB) $(BROKER_LIB)
+	@echo "  LINK $@"
+	$(Q)$(CC) -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS) $(LDLIBS)
+
+# What is found goes to build/; corpus/ holds what is worth keeping.
+$(addprefix fuzz-,$(FUZZERS)): fuzz-%: $(BUILD)/fuzz_%
+	@mkdir -p $(BUILD)/corpus/$*
+	cd $(BUILD) && ./fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+		-verbosity=0 corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*)
+
+.PHONY: coverage
+coverage: tools ## build with gcov, run all tests, and say what they reach (build/coverage/index.html)
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) $(PARALLEL) COVERAGE=1 covered
+
+covered: $(BUILD)/broker $(TESTS)
+	-@$(MAKE) --no-print-directory unit
+	$(if $(ONLY),,-@$(MAKE) --no-print-directory integration)
+	@gcovr -r . --object-directory $(BUILD) --exclude 'tests/' --exclude 'build/' --exclude 'common/protocol/gen/' \
+		--html-details $(BUILD)/index.html --print-summary
+
+# ---- Style ----------------------------------------------------------------------------------------------------
+
+# Versions are pinned: other versions format and warn otherwise. Debian 12 and Ubuntu 24.04 both have these.
+CLANG_FORMAT ?= clang-format-14
+CLANG_TIDY   ?= clang-tidy-14
+C_FILES       = $(sort $(wildcard $(addsuffix /*.[ch],common common/protocol common/protocol/gen storage broker broker/api \
+		tests tests/lib tests/tools tests/fuzz integration/bench)))
+TIDY_FILES    = $(COMMON_SRC) $(MSGC_SRC) $(STORAGE_SRC) $(BROKER_SRC)
+
+.PHONY: format check-format lint tidy cppcheck check-includes
+format: tools ## format all C files (clang-format 14)
+	@$(CLANG_FORMAT) -i $(C_FILES)
+
+check-format: tools ## fail if `make format` would change anything
+	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
+
+lint: check-includes cppcheck tidy ## clang-tidy, cppcheck, and the direction of includes
+
+tidy: tools $(MESSAGES:=.h)
+	@echo "  TIDY $(words $(TIDY_FILES)) files"
+	@printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 4 $(CLANG_TIDY) --quiet --warnings-as-errors='*' \
+		2> >(grep -v 'warnings generated' >&2) -- -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen
+
+cppcheck: tools $(MESSAGES:=.h)
+	@echo "  CPPCHECK"
+	@cppcheck --quiet -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --library=posix,gnu -D_GNU_SOURCE -D__GNUC__ -I. -I$(BUILD)/gen \
+		$(TIDY_FILES) $(TEST_SRC) $(TESTLIB_SRC)
+
+check-includes:
+	@tests/tools/check-includes
+
+# ---- Documentation that is made from tables ---------------------------------------------------------------------
+
+CONFIG_DOC := $(BUILD)/config-doc
+$(CONFIG_DOC): $(BUILD)/obj/tests/tools/config-doc.o $(COMMON_LIB)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) $(LDLIBS)
+
+.PHONY: docs check-docs
+docs: $(CONFIG_DOC) $(BUILD)/msgc ## make docs/api-reference.md and docs/configuration.md anew from their tables
+	$(BUILD)/msgc --doc $(SCHEMAS) > docs/api-reference.md
+	$(CONFIG_DOC) > docs/configuration.md
+
+check-docs: $(CONFIG_DOC) $(BUILD)/msgc ## fail if `make docs` would change anything
+	@mkdir -p $(BUILD)/docs
+	@$(BUILD)/msgc --doc $(SCHEMAS) > $(BUILD)/docs/api-reference.md
+	@$(CONFIG_DOC) > $(BUILD)/docs/configuration.md
+	@diff -u docs/api-reference.md $(BUILD)/docs/api-reference.md
+	@diff -u docs/configuration.md $(BUILD)/docs/configuration.md
+
+# ---- Everything else --------------------------------------------------------------------------------------------
+
+.PHONY: bench install uninstall pre-commit ci clean help
+bench: $(BUILD)/broker ## load the broker with our own clients and print MB/s, messages/s, CPU-seconds and latencies
+	@$(TEST_ENV) integration/bench/run $(B)
+
+BIN := $(DESTDIR)$(PREFIX)/bin/forka
+DOC := $(DESTDIR)$(PREFIX)/share/doc/forka
+install: build ## copy the broker to PREFIX/bin/forka (/usr/local), below DESTDIR where that is set
+	install -D -m 755 $(BUILD)/broker $(BIN)
+	install -D -m 644 -t $(DOC) README.md LICENSE docs/configuration.md
+
+uninstall: ## remove what install copied
+	rm -f $(BIN) $(addprefix $(DOC)/,README.md LICENSE configuration.md)
+	-rmdir $(DOC)
+
+pre-commit: check-format lint unit ## what a commit must pass: format, lint, unit tests
+
+ci: ## what CI runs beside `make test`: format, lint, documentation, sanitizers over the unit tests
+	@tests/tools/deps install all
+	@$(MAKE) $(PARALLEL) check-format check-docs build unit-programs
+	@$(MAKE) $(PARALLEL) lint
+	@$(MAKE) $(PARALLEL) ONLY=unit asan
+	@$(MAKE) $(PARALLEL) ONLY=unit ubsan
+
 clean: ## remove build/
 	rm -rf build
 
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(STORAGE_OBJ) $(BROKER_OBJ) $(MAIN_OBJ) $(TESTLIB_OBJ) \
-	 $(call object,$(TEST_SRC)))
+	 $(call object,$(TEST_SRC) $(wildcard tests/fuzz/*.c tests/tools/*.c)))

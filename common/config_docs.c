@@ -44,11 +44,7 @@ print_flag(FILE *out, const struct config_option *o, struct arena *arena)
 {
 	const char *letter = o->letter != '\0' ? arena_printf(arena, "-%c, ", o->letter) : "    ";
 	const char *flags = arena_printf(arena, "%s--%s %s", letter, o->flag, o->flag_operand);
-	const char *range = config_option_range(o, arena);
-	const char *more = o->kind == CONFIG_CHOICE ? arena_printf(arena, ": %s", range) : "";
-	(void)fprintf(out, "  %-26s %s%s%s\n", flags,
-		      o->flag_format != NULL ? "short for listeners=" : o->name,
-		      o->flag_format != NULL ? o->flag_format : "", more);
+	(void)fprintf(out, "  %-26s %s\n", flags, o->flag_help);
 }
 
 static void

@@ -28,16 +28,18 @@ static const struct config_option options[] = {
 	/* --- processes, store --- */
 	{ .name = "workers", .kind = CONFIG_INT, .standard = "0", RANGE(0, CONFIG_WORKERS_MAX), .offset = AT(workers),
 	  .letter = 'w', .flag = "workers", .flag_operand = "WORKERS",
+	  .flag_help = "workers: processes that serve clients; 0: as many as the machine has processors",
 	  .help = "Worker processes that serve clients. 0: as many as the machine has processors." },
 	{ .name = "listeners", .kind = CONFIG_ENDPOINTS, .standard = "PLAINTEXT://:9092", .offset = AT(listeners),
 	  .letter = 'p', .flag = "port", .flag_operand = "PORT", .flag_format = "PLAINTEXT://:%s",
+	  .flag_help = "listeners: this port of every address, IPv4 and IPv6",
 	  .help = "Where clients may connect: NAME://host:port, several separated by commas. Without a host: every address, "
 		  "IPv4 and IPv6. IPv6 addresses stand in brackets. Port 0: the kernel chooses one. There is no TLS and no SASL." },
 	{ .name = "advertised.listeners", .kind = CONFIG_ENDPOINTS, .standard = "", .offset = AT(advertised),
 	  .help = "What clients are told to connect to, by the name of the listener that they asked. Listeners that are not "
 		  "named here advertise the very address that the client connected to." },
 	{ .name = "log.dirs", .alias = "log.dir", .kind = CONFIG_STRING, .standard = "./data", .offset = AT(dir),
-	  .letter = 'd', .flag = "dir", .flag_operand = "DIR",
+	  .letter = 'd', .flag = "dir", .flag_operand = "DIR", .flag_help = "log.dirs: the directory of the store, made if absent",
 	  .help = "The directory of the store, created if absent. One directory: the store is one LMDB environment." },
 	{ .name = "node.id", .alias = "broker.id", .kind = CONFIG_INT, .standard = "1", RANGE(0, INT32_MAX), .offset = AT(node_id),
 	  .help = "The number by which clients know this broker." },
@@ -116,10 +118,10 @@ static const struct config_option options[] = {
 
 	/* --- diagnostics --- */
 	{ .name = "diag.level", .kind = CONFIG_CHOICE, .standard = "info", .choices = diag_levels, .offset = AT(diag_level),
-	  .flag = "log-level", .flag_operand = "LEVEL",
+	  .flag = "log-level", .flag_operand = "LEVEL", .flag_help = "diag.level: error, warn, info, debug or trace",
 	  .help = "How much the broker says on standard error. debug: a line for each request and answer; trace: what is in them." },
 	{ .name = "diag.format", .kind = CONFIG_CHOICE, .standard = "text", .choices = diag_formats, .offset = AT(diag_format),
-	  .flag = "log-format", .flag_operand = "FORMAT",
+	  .flag = "log-format", .flag_operand = "FORMAT", .flag_help = "diag.format: text or json",
 	  .help = "Lines for people, or a JSON object in each line." },
 
 	/* --- what a topic may set for itself --- */
@@ -213,7 +215,8 @@ refuse(const struct parse *p, const char *fmt, ...)
 static bool
 refuse_range(const struct parse *p)
 {
-	return refuse(p, "'%.*s' is not %s", STR_ARG(p->text), config_option_range(p->option, p->arena));
+	const char *range = config_option_range(p->option, p->arena);
+	return refuse(p, "'%.*s' is not allowed, only %s", STR_ARG(p->text), range);
 }
 
 static bool
