@@ -103,24 +103,24 @@ static bool
 is_enough(struct call *call, bool *pending)
 {
 	const struct fetch_request *in = call->in;
-	struct arena scratch = ARENA_EMPTY;
+	struct arena *scratch = &call->worker->scratch;
 	int64_t bytes = 0;
 	bool enough = in->min_bytes <= 0;
 
 	for (int32_t i = 0; i < in->topics.n && !enough; i++) {
 		const struct fetch_request_topic *asked = &in->topics.at[i];
 		struct target t = { 0 };
-		t.error = find_topic(call, &scratch, asked, &t.topic);
+		t.error = find_topic(call, scratch, asked, &t.topic);
 		for (int32_t p = 0; p < asked->partitions.n && !enough; p++) {
 			struct target one = t;
 			resolve(call, &asked->partitions.at[p], &one);
 			if (one.error == ERR_NONE)
 				bytes += available(call, &one, &asked->partitions.at[p], in->min_bytes,
-						   &scratch, pending);
+						   scratch, pending);
 			enough = one.error != ERR_NONE || bytes >= in->min_bytes;
 		}
 	}
-	arena_free(&scratch);
+	arena_reset(scratch);
 	return enough;
 }
 

@@ -1,0 +1,95 @@
+#include "broker/call.h"
+
+#include <stdlib.h>
+
+#include "broker/connection.h"
+#include "broker/worker.h"
+#include "common/check.h"
+
+#define SPARE_MOST 64
+
+struct call *
+call_new(struct worker *w)
+{
+	struct call *call = w->spare_calls;
+
+	if (call != NULL) {
+		struct arena arena = call->arena;
+		w->spare_calls = call->next_spare;
+		w->spare_call_n--;
+		*call = (struct call){ .arena = arena };
+	} else {
+		call = calloc(1, sizeof(*call));
+		CHECK(call != NULL);
+	}
+	call->worker = w;
+	list_init(&call->in_connection);
+	list_init(&call->in_list);
+	return call;
+}
+
+void
+call_recycle(struct call *call)
+{
+	struct worker *w = call->worker;
+
+	if (w->spare_call_n == SPARE_MOST) {
+		arena_free(&call->arena);
+		free(call);
+		return;
+	}
+	arena_reset(&call->arena);
+	call->next_spare = w->spare_calls;
+	w->spare_calls = call;
+	w->spare_call_n++;
+}
+
+const struct config *
+call_config(const struct call *call)
+{
+	return call->worker->config;
+}
+
+struct store *
+call_store(const struct call *call)
+{
+	return call->worker->store;
+}
+
+struct store_txn *
+call_read(struct call *call)
+{
+	return worker_read(call->worker);
+}
+
+void
+call_advertised(const struct call *call, struct str *host, int32_t *port)
+{
+	const struct config *config = call->worker->config;
+	const struct connection *c = call->connection;
+	const struct endpoint *said =
+	    endpoints_find(&config->advertised, config->listeners.at[c->listener].name);
+
+	*host = str_of(said != NULL ? said->host : c->local_host);
+	*port = said != NULL && said->port != 0 ? said->port : c->local_port;
+}
+
+void
+call_touch(struct call *call, uint32_t topic_number, int32_t partition)
+{
+	turn_touch(&call->worker->turn, wait_hash(topic_number, partition));
+}
+
+void
+call_ready(struct call *call)
+{
+	list_remove(&call->in_list);
+	call_finish(call);
+}
+
+void
+call_close(struct call *call)
+{
+	call->silent = true;
+	connection_refuse(call->connection);
+}

@@ -1,0 +1,67 @@
+#include "broker/child_loop.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "common/check.h"
+#include "common/diag.h"
+
+static void
+on_bell(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct child_loop *c = w->data;
+
+	(void)loop, (void)revents;
+	wakeup_drain(&c->family->wakeup, c->slot);
+	c->rung(c->arg);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct child_loop *c = w->data;
+
+	(void)loop, (void)revents;
+	c->leave(c->arg);
+}
+
+static void
+on_orphaned(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	_exit(1);
+}
+
+void
+child_loop_start(struct child_loop *c, struct family *family, int slot)
+{
+	c->loop = ev_loop_new(EVFLAG_AUTO);
+	CHECK(c->loop != NULL);
+	c->family = family;
+	c->slot = slot;
+	ev_io_init(&c->bell, on_bell, family->wakeup.fd[slot], EV_READ);
+	c->bell.data = c;
+	ev_io_start(c->loop, &c->bell);
+	ev_io_init(&c->alive, on_orphaned, family->alive_pipe[0], EV_READ);
+	ev_io_start(c->loop, &c->alive);
+	ev_signal_init(&c->term, on_term, SIGTERM);
+	c->term.data = c;
+	ev_signal_start(c->loop, &c->term);
+}
+
+struct store *
+child_store(const struct family *family, int slot)
+{
+	const struct store_options options = {
+		.dir = family->config->dir,
+		.durability = (enum durability)family->config->durability,
+		.map_bytes = (uint64_t)family->config->map_bytes,
+		.shared = &family->shared->store,
+		.slot = slot,
+	};
+	struct store *store;
+
+	if (store_open(&options, &store) != ERR_NONE)
+		_exit(1); /* the reason is in the diagnostics */
+	return store;
+}

@@ -1,0 +1,29 @@
+/*
+ * child_loop: what every process below the supervisor has in its event loop: a bell (its eventfd), an order
+ * to leave (SIGTERM), and the end of the supervisor (end of file on the pipe nobody writes to;
+ * PR_SET_PDEATHSIG is the first line).
+ */
+#ifndef BROKER_CHILD_LOOP_H
+#define BROKER_CHILD_LOOP_H
+
+#include <ev.h>
+
+#include "broker/children.h"
+
+struct child_loop {
+	struct ev_loop *loop;
+	struct family *family;
+	int slot;
+	void (*rung)(void *arg);  /* the eventfd was written */
+	void (*leave)(void *arg); /* SIGTERM: finish and exit 0 */
+	void *arg;
+	ev_io bell, alive;
+	ev_signal term;
+};
+
+void child_loop_start(struct child_loop *c, struct family *family, int slot);
+/* Open this process's handle on the store. A process without its store has nothing to do: ends it on failure.
+ */
+struct store *child_store(const struct family *family, int slot);
+
+#endif

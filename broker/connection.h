@@ -1,0 +1,75 @@
+/*
+ * connection: one client's TCP connection, a queue of calls, and the order in which they are answered.
+ *
+ *	socket -> chunk -> frames -> calls [ oldest ... newest ] -> answers -> socket
+ *
+ * Calls are served as they come and finish in any order; answers leave strictly in the order of the requests
+ *(the client pairs them up by it). What the socket does not take is copied to `pending`, and no further
+ *answer is made until it is gone; a client that does not read so costs one answer, not many.
+ *
+ * Reading stops while the connection has CALLS_MOST calls in its queue, while something is pending, and while
+ *the worker is over its memory budget.
+ *
+ * Nothing here closes a connection in the middle of something: connection_doom() marks it, connection_flush()
+ *ends it.
+ */
+#ifndef BROKER_CONNECTION_H
+#define BROKER_CONNECTION_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/list.h"
+
+struct call;
+struct chunk;
+struct worker;
+
+#define CALLS_MOST 128
+
+struct connection {
+	struct list in_worker;   /* least recently active first */
+	struct list in_flushing; /* in the worker's flushing list, or nowhere */
+	struct list in_starved;  /* in the worker's starved list, or nowhere */
+	struct list calls;       /* oldest first */
+	int call_n;
+	struct worker *worker;
+	struct chunk *chunk; /* being received into; NULL when nothing is half received */
+	struct buf pending;
+	int64_t pending_since_ms; /* monotonic: when the socket began to refuse */
+	ev_io readable, writable;
+	int64_t active_ms; /* monotonic: when bytes last came */
+	uint64_t id;       /* for diagnostics */
+	int fd;
+	uint8_t listener; /* index in the configuration */
+	bool doomed;      /* to be closed at the next flush */
+	bool hangup;      /* the client sends no more; close when all is answered */
+	bool refused;     /* what it sent is no request of ours: read no further, close when all before is
+			     answered */
+	bool greeted;     /* the first frame was seen */
+	uint16_t local_port;
+	char local_host[46]; /* the address that the client connected to */
+	char peer[64];       /* "127.0.0.1:50412" */
+};
+
+/* Serve this socket from now on. Takes the descriptor. */
+void connection_open(struct worker *w, int fd, uint8_t listener);
+/* Close at the next flush, without answering what is unanswered. */
+void connection_doom(struct connection *c);
+/* Take no further request; close once those before are answered. */
+void connection_refuse(struct connection *c);
+/* Send what is finished, in order; read on where that made room; end the connection where it is doomed. */
+void connection_flush(struct connection *c);
+/* In the worker's flushing list from now on. */
+void connection_mark(struct connection *c);
+/* Read on if the memory budget allows it now, or if this is the first of those that wait for it. */
+void connection_feed(struct connection *c);
+/* No more requests are read: finish and close (SIGTERM). */
+void connection_drain(struct connection *c);
+
+/* A call is finished; its answer goes out when it is its turn. */
+void call_finish(struct call *call);
+
+#endif

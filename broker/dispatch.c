@@ -1,0 +1,173 @@
+#include "broker/dispatch.h"
+
+#include "broker/api/handlers.h"
+#include "broker/call.h"
+#include "broker/connection.h"
+#include "broker/explain.h"
+#include "broker/worker.h"
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/diag.h"
+#include "protocol/messages.h"
+
+static bool
+refuse(const struct connection *c, const struct request_header *h, const char *why)
+{
+	diag_warn("connection closed: request refused", D_INT("connection", c->id), D_C("client", c->peer),
+		  D_INT("api_key", h->api_key), D_INT("api_version", h->api_version), D_C("reason", why));
+	return false;
+}
+
+static bool
+refuse_fault(const struct connection *c, const struct request_header *h, const struct wire_fault *fault)
+{
+	diag_warn("connection closed: malformed request", D_INT("connection", c->id), D_C("client", c->peer),
+		  D_INT("api_key", h->api_key), D_INT("api_version", h->api_version),
+		  D_C("where", fault->where), D_C("reason", fault->what), D_INT("offset", fault->offset));
+	return false;
+}
+
+static struct call *
+call_begin(struct connection *c, const struct handler *handler, const struct request_header *h)
+{
+	struct call *call = call_new(c->worker);
+
+	call->connection = c;
+	call->handler = handler;
+	call->api = api_find(h->api_key);
+	call->version = h->api_version;
+	call->correlation_id = h->correlation_id;
+	call->client_id = h->client_id;
+	call->received_ns = clock_monotonic_ns();
+	call->chunk = c->chunk;
+	chunk_hold(c->chunk);
+	list_append(&c->calls, &call->in_connection);
+	c->call_n++;
+	return call;
+}
+
+static void
+prepare_answer(struct call *call)
+{
+	call->out = arena_alloc(&call->arena, message_size(call->api->response));
+	message_defaults(call->api->response, call->out);
+}
+
+/* A version of ApiVersions that we do not know is answered in the oldest shape, with what we do know
+ * (KIP-511). */
+static bool
+answer_unknown_api_versions(struct connection *c, const struct handler *handler,
+			    const struct request_header *h)
+{
+	struct call *call = call_begin(c, handler, h);
+	struct api_versions_response *out;
+
+	call->version = 0;
+	prepare_answer(call);
+	out = call->out;
+	api_versions_fill(out, &call->arena);
+	out->error_code = ERR_UNSUPPORTED_VERSION;
+	call_finish(call);
+	return true;
+}
+
+/* The call leaves the queue without an answer. */
+static void
+finish_silently(struct call *call)
+{
+	call->silent = true;
+	call_finish(call);
+}
+
+/* What the handler decided. */
+static bool
+proceed(struct call *call, enum next next)
+{
+	switch (next) {
+	case NEXT_WRITE:
+		turn_add(call->worker, call);
+		return true;
+	case NEXT_WAIT:
+		return true;
+	case NEXT_ANSWER:
+	case NEXT_PROMISE:
+		call_finish(call);
+		return true;
+	case NEXT_SILENT:
+		finish_silently(call);
+		return true;
+	case NEXT_CLOSE:
+		break;
+	}
+	finish_silently(call);
+	return false;
+}
+
+bool
+dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
+{
+	struct request_header h = { .api_key = -1, .api_version = -1 };
+	struct wire_fault fault;
+	int head = request_header_decode(frame, bytes, &h, &fault);
+	const struct handler *handler = bytes >= 4 ? handler_find(h.api_key) : NULL;
+
+	if (bytes >= 4 && handler == NULL)
+		return refuse(c, &h, "unknown or unsupported API key");
+	if (bytes >= 4 && (h.api_version < handler->min || h.api_version > handler->max)) {
+		if (h.api_key != API_API_VERSIONS || bytes < 8)
+			return refuse(c, &h, "unsupported version of this API");
+		h.correlation_id = (int32_t)get_u32(frame + 4);
+		return answer_unknown_api_versions(c, handler, &h);
+	}
+	if (head < 0)
+		return refuse_fault(c, &h, &fault);
+
+	struct call *call = call_begin(c, handler, &h);
+	call->body = frame + head;
+	call->body_bytes = bytes - (size_t)head;
+	explain_request(call, bytes);
+	call->in = arena_alloc(&call->arena, message_size(call->api->request));
+	if (!decode(call->api->request, call->version, call->body, call->body_bytes, &call->arena, call->in,
+		    &fault)) {
+		finish_silently(call);
+		return refuse_fault(c, &h, &fault);
+	}
+	prepare_answer(call);
+	if (!proceed(call, handler->handle(call)))
+		return refuse(c, &h, "the request cannot be answered");
+	return true;
+}
+
+/* --- the table of what is served
+ * ------------------------------------------------------------------------------ */
+
+#define WRITES(name) .handle = name##_handle, .write = name##_write, .failed = name##_failed
+#define READS(name)  .handle = name##_handle
+
+const struct handler handlers[] = {
+	{ API_PRODUCE, 3, 13, 0,
+	  WRITES(produce) }, /* 0: librdkafka before 2.11 compresses only then (KAFKA-18659) */
+	{ API_FETCH, 4, 17, 4, READS(fetch), .answer = fetch_answer, .forget = fetch_forget },
+	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets) },
+	{ API_METADATA, 0, 13, 0, WRITES(metadata) },
+	{ API_FIND_COORDINATOR, 0, 6, 0, READS(find_coordinator) },
+	{ API_API_VERSIONS, 0, 4, 0, READS(api_versions) },
+	{ API_CREATE_TOPICS, 0, 7, 0, WRITES(create_topics) },
+	{ API_DELETE_TOPICS, 0, 6, 0, WRITES(delete_topics) },
+	{ API_INIT_PRODUCER_ID, 0, 5, 0, WRITES(init_producer_id) },
+	{ API_OFFSET_FOR_LEADER_EPOCH, 2, 4, 2, READS(offset_for_leader_epoch) },
+	{ API_DESCRIBE_CONFIGS, 0, 4, 0, READS(describe_configs) },
+	{ API_CREATE_PARTITIONS, 0, 3, 0, WRITES(create_partitions) },
+	{ API_DESCRIBE_CLUSTER, 0, 2, 0, READS(describe_cluster) },
+	{ API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, READS(describe_topic_partitions) },
+};
+const int handler_count = sizeof(handlers) / sizeof(handlers[0]);
+
+const struct handler *
+handler_find(int16_t key)
+{
+	for (int i = 0; i < handler_count; i++)
+		if (handlers[i].key == key)
+			return &handlers[i];
+	return NULL;
+}

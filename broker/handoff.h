@@ -1,0 +1,23 @@
+/*
+ * handoff: an accepted connection goes from the supervisor to a worker, over a Unix socket, as SCM_RIGHTS.
+ *
+ * Both ends of each worker's pair are kept by the supervisor: connections that were under way to a worker
+ * that died are found by its successor.
+ */
+#ifndef BROKER_HANDOFF_H
+#define BROKER_HANDOFF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct handoff {
+	int supervisor, worker; /* the two ends */
+};
+
+void handoff_create(struct handoff *h);
+/* False: the worker's queue is full, try another. The descriptor stays the caller's. */
+bool handoff_send(const struct handoff *h, int fd, uint8_t listener);
+/* The next connection, or -1: none now. */
+int handoff_receive(const struct handoff *h, uint8_t *listener);
+
+#endif

@@ -1,0 +1,157 @@
+#include "broker/listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/diag.h"
+
+#define BACKLOG 1024
+
+static void
+address_text(const struct sockaddr *addr, socklen_t len, char *out, size_t size)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	if (getnameinfo(addr, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) !=
+	    0)
+		snprintf(out, size, "?");
+	else
+		snprintf(out, size, addr->sa_family == AF_INET6 ? "[%.*s]:%s" : "%.*s:%s", (int)size - 16,
+			 host, port);
+}
+
+static int
+bound_port(int fd)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0)
+		return 0;
+	return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
+						: ((struct sockaddr_in *)&addr)->sin_port);
+}
+
+static int
+bind_one(const struct addrinfo *ai)
+{
+	int one = 1, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (ai->ai_family == AF_INET6) /* its own socket per family: neither steals the other's port */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	int why = errno;
+	close(fd);
+	errno = why;
+	return -1;
+}
+
+/* Where the family itself is missing, the other one serves. */
+static bool
+family_is_missing(int why)
+{
+	return why == EAFNOSUPPORT || why == EADDRNOTAVAIL || why == EPROTONOSUPPORT;
+}
+
+static enum listen_result
+refused(const char *address, int why)
+{
+	diag_error(why == EADDRINUSE ? "port is in use" : "cannot listen", D_C("address", address),
+		   D_C("reason", strerror(why)));
+	return why == EADDRINUSE ? LISTEN_IN_USE : LISTEN_FAILED;
+}
+
+static enum listen_result
+open_address(struct listeners *l, const struct addrinfo *ai, uint8_t listener)
+{
+	struct listener_socket *s = &l->socket[l->n];
+
+	address_text(ai->ai_addr, ai->ai_addrlen, s->address, sizeof(s->address));
+	if (l->n == LISTENER_SOCKETS)
+		return refused(s->address, EMFILE);
+	s->fd = bind_one(ai);
+	if (s->fd < 0)
+		return refused(s->address, errno);
+	s->listener = listener;
+	s->port = bound_port(s->fd);
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	if (getsockname(s->fd, (struct sockaddr *)&addr, &len) == 0)
+		address_text((struct sockaddr *)&addr, len, s->address, sizeof(s->address));
+	l->n++;
+	return LISTEN_OK;
+}
+
+static void
+set_port(struct addrinfo *ai, int port)
+{
+	if (ai->ai_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)ai->ai_addr)->sin6_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in *)(void *)ai->ai_addr)->sin_port = htons((uint16_t)port);
+}
+
+/* One configured listener: IPv4 first, so that a port chosen by the kernel is then asked for in IPv6 too. */
+static enum listen_result
+open_listener(struct listeners *l, const struct endpoint *e, uint8_t index)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	char port[16];
+	int first = l->n, chosen = e->port;
+
+	snprintf(port, sizeof(port), "%d", (int)e->port);
+	for (int f = 0; f < 2; f++) {
+		struct addrinfo hints = { .ai_family = families[f],
+					  .ai_socktype = SOCK_STREAM,
+					  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+		struct addrinfo *list = NULL;
+		if (getaddrinfo(e->host[0] != '\0' ? e->host : NULL, port, &hints, &list) != 0)
+			continue;
+		set_port(list, chosen);
+		int probe = socket(families[f], SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool missing = probe < 0 && family_is_missing(errno);
+		if (probe >= 0)
+			close(probe);
+		enum listen_result result = missing ? LISTEN_OK : open_address(l, list, index);
+		freeaddrinfo(list);
+		if (result != LISTEN_OK && !(f == 1 && l->n > first && family_is_missing(errno)))
+			return result;
+		if (l->n > first)
+			chosen = l->socket[first].port;
+	}
+	if (l->n > first)
+		return LISTEN_OK;
+	diag_error("listener's host is not an address of this machine", D_C("host", e->host));
+	return LISTEN_FAILED;
+}
+
+enum listen_result
+listeners_open(struct listeners *l, const struct config *config)
+{
+	l->n = 0;
+	for (int i = 0; i < config->listeners.n; i++) {
+		enum listen_result result = open_listener(l, &config->listeners.at[i], (uint8_t)i);
+		if (result != LISTEN_OK) {
+			listeners_close(l);
+			return result;
+		}
+	}
+	return LISTEN_OK;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	for (int i = 0; i < l->n; i++)
+		close(l->socket[i].fd);
+	l->n = 0;
+}

@@ -1,0 +1,466 @@
+/*
+ * The happy path: lock the directory, listen, fork the checkpointer; when the store is prepared fork the
+ * cleaner and the workers; accept and hand over; on SIGTERM let the workers finish, then the checkpointer,
+ * then end with status 0.
+ *
+ * What can go wrong: a child dies (reaped, named in the log, replaced); a child holds the store's writer lock
+ * and does not move (killed); the store cannot be opened (CHILD_HOPELESS: everything stops, status 1); a
+ * process does not leave in time (killed at the deadline).
+ */
+#include "broker/supervisor.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "broker/children.h"
+#include "broker/datadir.h"
+#include "broker/listener.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/diag.h"
+
+#define DRAIN_DEADLINE_S      4.5 /* SIGTERM to exit within five seconds */
+#define LOCK_WATCH_S          1.0
+#define LOCK_HELD_TOO_LONG_NS 10000000000
+#define ACCEPTS_PER_TURN      64
+
+enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
+static const char *const state_names[] = { "preparing", "running", "draining", "finishing", "done" };
+
+static const char *const durability_names[] = { "durable", "relaxed", "strict" };
+
+static struct supervisor {
+	struct ev_loop *loop;
+	enum state state;
+	enum exit_status status;
+	struct family family;
+	struct children children;
+	struct listeners listeners;
+	ev_io accepts[LISTENER_SOCKETS];
+	ev_io rung;
+	ev_signal on_term, on_int, on_child;
+	ev_timer respawn, deadline, lock_watch, accept_pause;
+	bool accepting;
+} sv;
+
+static void advance(void);
+
+/* --- connections
+ * ---------------------------------------------------------------------------------------------- */
+
+static uint32_t
+connections_of(int slot)
+{
+	return atomic_load_explicit(&sv.family.shared->slot[slot].connections, memory_order_relaxed);
+}
+
+/* The live worker with the fewest connections; -1: none lives. */
+static int
+least_busy_worker(void)
+{
+	int best = -1;
+
+	for (int i = 0; i < sv.family.config->workers; i++)
+		if (sv.children.child[i].pid != 0 && (best < 0 || connections_of(i) < connections_of(best)))
+			best = i;
+	return best;
+}
+
+static uint32_t
+connections_in_all(void)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < sv.family.config->workers; i++)
+		n += connections_of(i);
+	return n;
+}
+
+static void
+accepts_set(bool on)
+{
+	if (sv.accepting == on)
+		return;
+	sv.accepting = on;
+	for (int i = 0; i < sv.listeners.n; i++)
+		on ? ev_io_start(sv.loop, &sv.accepts[i]) : ev_io_stop(sv.loop, &sv.accepts[i]);
+}
+
+static void
+hand_over(int fd, uint8_t listener)
+{
+	int slot = least_busy_worker();
+
+	if (connections_in_all() >= (uint32_t)sv.family.config->max_connections)
+		diag_warn("connection refused: max.connections reached",
+			  D_INT("max.connections", sv.family.config->max_connections));
+	else if (slot < 0 || !handoff_send(&sv.family.handoff[slot], fd, listener))
+		diag_warn("connection refused: no worker can take it", D_INT("worker", slot));
+	else
+		atomic_fetch_add(&sv.family.shared->slot[slot].connections, 1);
+	close(fd); /* the worker has its own copy now */
+}
+
+/* Out of descriptors or memory: the clients wait in the backlog while we catch our breath. */
+static void
+pause_accepting(void)
+{
+	diag_warn("cannot accept connections for now", D_C("reason", strerror(errno)));
+	accepts_set(false);
+	ev_timer_again(sv.loop, &sv.accept_pause);
+}
+
+static void
+on_accept(struct ev_loop *loop, ev_io *w, int revents)
+{
+	const struct listener_socket *s = w->data;
+
+	(void)loop, (void)revents;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			hand_over(fd, s->listener);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting();
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static void
+on_accept_pause(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	ev_timer_stop(loop, w);
+	if (sv.state == RUNNING)
+		accepts_set(true);
+}
+
+/* --- children
+ * ------------------------------------------------------------------------------------------------- */
+
+static void
+say_death(const struct child *child, pid_t pid, int status)
+{
+	if (WIFSIGNALED(status))
+		diag_error("process was killed", D_C("process", child->name), D_INT("pid", pid),
+			   D_C("signal", strsignal(WTERMSIG(status))), D_INT("number", WTERMSIG(status)));
+	else if (WEXITSTATUS(status) != 0)
+		diag_error("process ended", D_C("process", child->name), D_INT("pid", pid),
+			   D_INT("status", WEXITSTATUS(status)));
+	else
+		diag_debug("process left", D_C("process", child->name), D_INT("pid", pid));
+}
+
+/* What others waited for from the dead must be looked for by themselves. */
+static void
+console_the_others(int dead)
+{
+	struct shared *shared = sv.family.shared;
+
+	atomic_fetch_add(&shared->died, 1);
+	for (int i = 0; i < sv.family.config->workers; i++) {
+		atomic_store(&shared->slot[i].look, LOOK_ALL);
+		wakeup_send(&sv.family.wakeup, i);
+	}
+	if (dead != children_checkpointer(&sv.children)) {
+		atomic_store(&shared->checkpoint_wanted, 1);
+		wakeup_send(&sv.family.wakeup, children_checkpointer(&sv.children));
+	}
+}
+
+static void
+bury(int slot, int status)
+{
+	struct child *child = &sv.children.child[slot];
+	struct shared_slot *shared = &sv.family.shared->slot[slot];
+
+	say_death(child, atomic_load(&shared->pid), status);
+	atomic_store(&shared->pid, 0);
+	atomic_store(&shared->connections, 0);
+	atomic_store(&sv.family.shared->store.slot[slot].waiting, 0);
+	atomic_store(&sv.family.shared->store.slot[slot].held_since_ns, 0);
+	atomic_fetch_add(&shared->restarts, 1);
+	if (child->kind == CHILD_CHECKPOINTER && sv.state <= RUNNING)
+		atomic_store(&sv.family.shared->store.writes_ok, 0);
+	console_the_others(slot);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_HOPELESS && sv.state < DRAINING) {
+		sv.status = EXIT_STATUS_FAILED;
+		sv.state = DRAINING;
+	}
+}
+
+static void
+on_child(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	int slot, status;
+
+	(void)loop, (void)w, (void)revents;
+	while ((slot = children_reap(&sv.children, &status)) >= 0)
+		bury(slot, status);
+	advance();
+}
+
+static void
+on_respawn(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)revents;
+	ev_timer_stop(loop, w);
+	advance();
+}
+
+/* A writer that was stopped or swapped out holds up all others: end it, the lock is robust. */
+static void
+on_lock_watch(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	int64_t held_ns;
+	int slot = store_lock_holder(&sv.family.shared->store, &held_ns);
+
+	(void)loop, (void)w, (void)revents;
+	if (slot < 0 || slot >= sv.children.n || held_ns < LOCK_HELD_TOO_LONG_NS ||
+	    sv.children.child[slot].pid == 0)
+		return;
+	diag_error("process holds the store's writer lock and does not move: killing it",
+		   D_C("process", sv.children.child[slot].name), D_INT("held_ms", held_ns / 1000000));
+	kill(sv.children.child[slot].pid, SIGKILL);
+}
+
+/* --- the state machine
+ * ---------------------------------------------------------------------------------------- */
+
+static void
+state_set(enum state to)
+{
+	if (sv.state == to)
+		return;
+	diag_debug("broker's state", D_C("from", state_names[sv.state]), D_C("to", state_names[to]));
+	sv.state = to;
+}
+
+static void
+spawn_wanted(void)
+{
+	int64_t next_ms = children_spawn(&sv.children);
+
+	if (next_ms < 0)
+		return;
+	sv.respawn.repeat = (double)(next_ms > 0 ? next_ms : 1) / 1000;
+	ev_timer_again(sv.loop, &sv.respawn);
+}
+
+static void
+say_ready(void)
+{
+	for (int i = 0; i < sv.listeners.n; i++)
+		diag_info(
+		    "listening", D_C("address", sv.listeners.socket[i].address),
+		    D_C("listener", sv.family.config->listeners.at[sv.listeners.socket[i].listener].name));
+	diag_info("broker is ready", D_C("data", sv.family.config->dir),
+		  D_INT("workers", sv.family.config->workers),
+		  D_C("durability", durability_names[sv.family.config->durability]),
+		  D_INT("startup_ms", (clock_monotonic_ns() - sv.family.started_ns) / 1000000));
+}
+
+static void
+start_running(void)
+{
+	children_want(&sv.children, CHILD_WORKER, true);
+	children_want(&sv.children, CHILD_CLEANER, true);
+	state_set(RUNNING);
+	spawn_wanted();
+	accepts_set(true);
+	say_ready();
+}
+
+static void
+start_draining(void)
+{
+	accepts_set(false);
+	listeners_close(&sv.listeners);
+	children_want(&sv.children, CHILD_WORKER, false);
+	children_want(&sv.children, CHILD_CLEANER, false);
+	children_signal(&sv.children, CHILD_WORKER, SIGTERM);
+	children_signal(&sv.children, CHILD_CLEANER, SIGTERM);
+	ev_timer_set(&sv.deadline, DRAIN_DEADLINE_S, 0);
+	ev_timer_start(sv.loop, &sv.deadline);
+}
+
+static bool
+writers_are_gone(void)
+{
+	return children_running(&sv.children, CHILD_WORKER) + children_running(&sv.children, CHILD_CLEANER) ==
+	       0;
+}
+
+static void
+advance(void)
+{
+	if (sv.state == PREPARING && atomic_load(&sv.family.shared->prepared))
+		start_running();
+	if (sv.state == DRAINING && !ev_is_active(&sv.deadline))
+		start_draining();
+	if (sv.state <= DRAINING)
+		spawn_wanted(); /* while draining, only the checkpointer: answers wait for it */
+	if (sv.state == DRAINING && writers_are_gone()) {
+		children_want(&sv.children, CHILD_CHECKPOINTER, false);
+		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
+		state_set(FINISHING);
+	}
+	if (sv.state == FINISHING && children_running(&sv.children, CHILD_CHECKPOINTER) == 0) {
+		state_set(DONE);
+		ev_break(sv.loop, EVBREAK_ALL);
+	}
+}
+
+static void
+on_stop(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)loop, (void)revents;
+	if (sv.state >= DRAINING)
+		return;
+	diag_info("stopping", D_C("signal", w->signum == SIGINT ? "SIGINT" : "SIGTERM"));
+	state_set(DRAINING);
+	advance();
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	diag_warn("processes did not leave in time: killing them",
+		  D_INT("workers", children_running(&sv.children, CHILD_WORKER)));
+	children_signal(&sv.children, CHILD_WORKER, SIGKILL);
+	children_signal(&sv.children, CHILD_CLEANER, SIGKILL);
+	if (sv.state == FINISHING)
+		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGKILL);
+	ev_timer_set(&sv.deadline, 0.3, 0);
+	ev_timer_start(sv.loop, &sv.deadline);
+}
+
+/* The checkpointer rings when the store is prepared. */
+static void
+on_rung(struct ev_loop *loop, ev_io *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	wakeup_drain(&sv.family.wakeup, sv.family.supervisor_wakeup);
+	wakeup_sleep(&sv.family.wakeup, sv.family.supervisor_wakeup);
+	advance();
+}
+
+/* --- start
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* In a child: libev allows a signal to be watched in one loop only, and the listeners are not the child's. */
+static void
+leave_parent(void)
+{
+	ev_signal_stop(sv.loop, &sv.on_term);
+	ev_signal_stop(sv.loop, &sv.on_int);
+	ev_signal_stop(sv.loop, &sv.on_child);
+	ev_loop_destroy(sv.loop);
+	listeners_close(&sv.listeners);
+}
+
+static void
+family_create(const struct config *config, int64_t started_ns)
+{
+	struct family *f = &sv.family;
+
+	f->config = config;
+	f->started_ns = started_ns;
+	f->shared = shared_create();
+	f->supervisor_wakeup = config->workers + 2;
+	f->leave_parent = leave_parent;
+	wakeup_create(&f->wakeup, f->shared, config->workers + 3);
+	for (int i = 0; i < config->workers; i++)
+		handoff_create(&f->handoff[i]);
+	CHECK(pipe(f->alive_pipe) == 0);
+}
+
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		diag_warn("descriptor limit cannot be raised", D_C("reason", strerror(errno)));
+}
+
+static void
+watch_everything(void)
+{
+	sv.loop = ev_loop_new(EVFLAG_AUTO); /* not the default loop: that one reaps children by itself */
+	CHECK(sv.loop != NULL);
+	for (int i = 0; i < sv.listeners.n; i++) {
+		ev_io_init(&sv.accepts[i], on_accept, sv.listeners.socket[i].fd, EV_READ);
+		sv.accepts[i].data = &sv.listeners.socket[i];
+	}
+	ev_io_init(&sv.rung, on_rung, sv.family.wakeup.fd[sv.family.supervisor_wakeup], EV_READ);
+	ev_io_start(sv.loop, &sv.rung);
+	wakeup_sleep(&sv.family.wakeup, sv.family.supervisor_wakeup);
+	ev_signal_init(&sv.on_term, on_stop, SIGTERM);
+	ev_signal_start(sv.loop, &sv.on_term);
+	ev_signal_init(&sv.on_int, on_stop, SIGINT);
+	ev_signal_start(sv.loop, &sv.on_int);
+	ev_signal_init(&sv.on_child, on_child, SIGCHLD);
+	ev_signal_start(sv.loop, &sv.on_child);
+	ev_init(&sv.respawn, on_respawn);
+	ev_init(&sv.deadline, on_deadline);
+	ev_init(&sv.accept_pause, on_accept_pause);
+	sv.accept_pause.repeat = 0.1;
+	ev_timer_init(&sv.lock_watch, on_lock_watch, LOCK_WATCH_S, LOCK_WATCH_S);
+	ev_timer_start(sv.loop, &sv.lock_watch);
+}
+
+static enum exit_status
+claim(const struct config *config)
+{
+	pid_t holder;
+
+	if (datadir_lock(config->dir, &holder) < 0) {
+		if (holder == 0)
+			return EXIT_STATUS_FAILED;
+		diag_error("another broker has this data directory", D_C("data", config->dir),
+			   D_INT("pid", holder));
+		return EXIT_STATUS_DIRECTORY_IN_USE;
+	}
+	switch (listeners_open(&sv.listeners, config)) {
+	case LISTEN_OK:
+		return EXIT_STATUS_OK;
+	case LISTEN_IN_USE:
+		return EXIT_STATUS_PORT_IN_USE;
+	default:
+		return EXIT_STATUS_FAILED;
+	}
+}
+
+enum exit_status
+supervisor_run(const struct config *config, int64_t started_ns)
+{
+	diag_process("supervisor");
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	enum exit_status claimed = claim(config);
+	if (claimed != EXIT_STATUS_OK)
+		return claimed;
+	family_create(config, started_ns);
+	children_init(&sv.children, &sv.family);
+	watch_everything();
+	children_want(&sv.children, CHILD_CHECKPOINTER, true);
+	advance();
+	ev_run(sv.loop, 0);
+	diag_info("broker has stopped", D_INT("status", sv.status));
+	return sv.status;
+}

@@ -1,0 +1,154 @@
+#include "broker/turn.h"
+
+#include "broker/connection.h"
+#include "broker/worker.h"
+#include "common/diag.h"
+
+void
+turn_init(struct turn *turn)
+{
+	list_init(&turn->calls);
+	turn->touched_n = 0;
+	turn->touched_all = false;
+}
+
+void
+turn_add(struct worker *w, struct call *call)
+{
+	list_append(&w->turn.calls, &call->in_list);
+}
+
+void
+turn_touch(struct turn *turn, uint32_t hash)
+{
+	if (turn->touched_n > 0 && turn->touched[turn->touched_n - 1] == hash)
+		return; /* the next batch for the same partition */
+	if (turn->touched_n == TURN_TOUCHED)
+		turn->touched_all = true;
+	else
+		turn->touched[turn->touched_n++] = hash;
+}
+
+/* Move the first calls of the turn, as many as one transaction takes, to `batch`. */
+static void
+take_batch(struct turn *turn, struct list *batch)
+{
+	size_t bytes = 0;
+	int n = 0;
+
+	list_init(batch);
+	LIST_EACH(&turn->calls, it)
+	{
+		struct call *call = LIST_OF(it, struct call, in_list);
+		if (n > 0 && (n == TURN_CALLS || bytes + call->write_bytes > TURN_BYTES))
+			return;
+		list_remove(it);
+		list_append(batch, it);
+		bytes += call->write_bytes;
+		n++;
+	}
+}
+
+static void
+fail_batch(struct list *batch, enum err error)
+{
+	LIST_EACH(batch, it)
+	{
+		struct call *call = LIST_OF(it, struct call, in_list);
+		list_remove(it);
+		call->handler->failed(call, error);
+		call_finish(call);
+	}
+}
+
+/* How each call goes on is decided by its write(), but carried out only once the commit has succeeded. */
+static void
+write_one(struct call *call, struct store_txn *txn)
+{
+	enum next next = call->handler->write(call, txn);
+
+	call->silent = next == NEXT_SILENT;
+	call->commit = next == NEXT_PROMISE ? UINT64_MAX : 0;
+	if (next == NEXT_CLOSE)
+		call_close(call);
+}
+
+static void
+settle_batch(struct worker *w, struct list *batch, uint64_t commit)
+{
+	LIST_EACH(batch, it)
+	{
+		struct call *call = LIST_OF(it, struct call, in_list);
+		list_remove(it);
+		if (call->commit == 0 || store_is_durable(w->store, commit)) {
+			call_finish(call);
+			continue;
+		}
+		call->commit = commit;
+		list_append(&w->parked, it);
+	}
+}
+
+static void
+write_batch(struct worker *w, struct list *batch)
+{
+	struct store_txn *txn;
+	uint64_t commit;
+
+	enum err err = store_write(w->store, &txn);
+	if (err != ERR_NONE) {
+		fail_batch(batch, err);
+		return;
+	}
+	w->turn.touched_n = 0;
+	w->turn.touched_all = false;
+	LIST_EACH(batch, it)
+	{
+		struct call *call = LIST_OF(it, struct call, in_list);
+		write_one(call, txn);
+		if (store_failed(txn))
+			break;
+	}
+	if (store_failed(txn)) {
+		store_abort(txn);
+		err = ERR_KAFKA_STORAGE_ERROR;
+	} else {
+		err = store_commit(txn, &commit);
+	}
+	if (err != ERR_NONE) {
+		diag_error("commit failed, nothing of it is stored", D_C("error", err_name(err)));
+		fail_batch(batch, err);
+		return;
+	}
+	waits_tell(w, w->turn.touched, w->turn.touched_n, w->turn.touched_all, commit);
+	settle_batch(w, batch, commit);
+}
+
+/* Tell the checkpointer what we wait for. */
+static void
+want_durable(struct worker *w)
+{
+	struct call *oldest = LIST_OF(w->parked.next, struct call, in_list);
+
+	if (list_is_empty(&w->parked)) {
+		atomic_store_explicit(&w->slot->wants_commit, 0, memory_order_relaxed);
+		return;
+	}
+	atomic_store(&w->slot->wants_commit, oldest->commit);
+	atomic_store(&w->shared->checkpoint_wanted, 1);
+}
+
+void
+turn_run(struct worker *w)
+{
+	struct list batch;
+
+	while (!list_is_empty(&w->turn.calls)) {
+		take_batch(&w->turn, &batch);
+		write_batch(w, &batch);
+	}
+	worker_release_parked(w);
+	want_durable(w);
+	if (atomic_load_explicit(&w->shared->checkpoint_wanted, memory_order_relaxed))
+		wakeup_send(&w->base.family->wakeup, w->config->workers);
+}

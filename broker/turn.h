@@ -1,0 +1,40 @@
+/*
+ * turn: all that one turn of the loop wants written goes into one transaction.
+ *
+ *	turn_add(call) ... turn_add(call)      while requests are read
+ *	turn_run()                             before the loop blocks: begin, write() of each, commit, answer
+ *or park
+ *
+ * A transaction takes at most 64 calls or 4 MB, so that the writer lock is held for microseconds; a bigger
+ *turn makes several. What a commit promises is parked until the checkpointer has passed it. If a commit fails
+ *nothing of it has happened, and each of its calls says so.
+ */
+#ifndef BROKER_TURN_H
+#define BROKER_TURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/list.h"
+
+struct call;
+struct worker;
+
+#define TURN_CALLS   64
+#define TURN_BYTES   (4 * 1024 * 1024)
+#define TURN_TOUCHED 1024
+
+struct turn {
+	struct list calls; /* in order of arrival */
+	uint32_t
+	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
+	int touched_n;
+	bool touched_all; /* more than fit */
+};
+
+void turn_init(struct turn *turn);
+void turn_add(struct worker *w, struct call *call);
+void turn_touch(struct turn *turn, uint32_t hash);
+void turn_run(struct worker *w);
+
+#endif

@@ -1,0 +1,128 @@
+#include "broker/waits.h"
+
+#include "broker/worker.h"
+
+void
+waits_init(struct waits *waits)
+{
+	*waits = (struct waits){ 0 };
+	list_init(&waits->all);
+}
+
+static void
+bit_set(struct shared_slot *slot, uint32_t hash, bool on)
+{
+	uint64_t bit = (uint64_t)1 << (hash % 64);
+
+	if (on)
+		atomic_fetch_or(&slot->waits[hash / 64], bit);
+	else
+		atomic_fetch_and(&slot->waits[hash / 64], ~bit);
+}
+
+void
+waits_add(struct worker *w, struct wait *wait)
+{
+	for (int32_t i = 0; i < wait->n; i++)
+		if (w->waits.count[wait->hashes[i]]++ == 0)
+			bit_set(w->slot, wait->hashes[i], true);
+	list_append(&w->waits.all, &wait->in_waits);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void
+waits_remove(struct worker *w, struct wait *wait)
+{
+	for (int32_t i = 0; i < wait->n; i++)
+		if (--w->waits.count[wait->hashes[i]] == 0)
+			bit_set(w->slot, wait->hashes[i], false);
+	list_remove(&wait->in_waits);
+}
+
+void
+waits_expect(struct worker *w)
+{
+	atomic_store(&w->slot->poked, 1);
+	atomic_store(&w->shared->checkpoint_wanted, 1);
+}
+
+static bool
+has_moved(const struct worker *w, const struct wait *wait)
+{
+	for (int32_t i = 0; i < wait->n; i++)
+		if (atomic_load_explicit(&w->shared->appended[wait->hashes[i]], memory_order_relaxed) >
+		    wait->seen)
+			return true;
+	return false;
+}
+
+void
+waits_look(struct worker *w, bool all)
+{
+	LIST_EACH(&w->waits.all, it)
+	{
+		struct wait *wait = LIST_OF(it, struct wait, in_waits);
+		if (all || has_moved(w, wait))
+			wait->look(wait);
+	}
+}
+
+uint64_t
+waits_visible(struct worker *w)
+{
+	return w->config->durability == DURABILITY_RELAXED ? store_snapshot(worker_read(w))
+							   : atomic_load(&w->shared->store.durable);
+}
+
+static void
+raise_to(_Atomic uint64_t *newest, uint64_t commit)
+{
+	uint64_t was = atomic_load_explicit(newest, memory_order_relaxed);
+
+	while (was < commit && !atomic_compare_exchange_weak(newest, &was, commit))
+		;
+}
+
+static bool
+is_waited_for(struct shared_slot *slot, const uint32_t *hashes, int n, bool all)
+{
+	if (all)
+		return true;
+	for (int i = 0; i < n; i++)
+		if (atomic_load_explicit(&slot->waits[hashes[i] / 64], memory_order_relaxed) >>
+			(hashes[i] % 64) &
+		    1)
+			return true;
+	return false;
+}
+
+/* Committed is not yet visible where it must be durable first: then the checkpointer passes the word on. */
+static void
+poke(struct worker *w, int slot, bool visible, bool all)
+{
+	struct shared_slot *other = &w->shared->slot[slot];
+
+	if (all)
+		atomic_store(&other->look, LOOK_ALL);
+	if (!visible) {
+		atomic_store(&other->poked, 1);
+		atomic_store(&w->shared->checkpoint_wanted, 1);
+		return;
+	}
+	if (!all)
+		atomic_store(&other->look, LOOK_APPENDED);
+	wakeup_send(&w->base.family->wakeup, slot);
+}
+
+void
+waits_tell(struct worker *w, const uint32_t *hashes, int n, bool all, uint64_t commit)
+{
+	bool visible = w->config->durability != DURABILITY_DURABLE;
+
+	for (int i = 0; i < n; i++)
+		raise_to(&w->shared->appended[hashes[i]], commit);
+	atomic_thread_fence(memory_order_seq_cst);
+	for (int slot = 0; slot < w->config->workers; slot++)
+		if (is_waited_for(&w->shared->slot[slot], hashes, n, all))
+			poke(w, slot, visible, all);
+}

@@ -1,0 +1,271 @@
+#include "broker/worker.h"
+
+#include <unistd.h>
+
+#include "broker/connection.h"
+#include "common/check.h"
+#include "common/clock.h"
+#include "common/diag.h"
+
+#define DRAIN_MOST_S 3.0 /* a client that does not take its last answers */
+
+static struct worker worker;
+
+struct store_txn *
+worker_read(struct worker *w)
+{
+	if (w->snapshot == NULL && store_read(w->store, &w->snapshot) != ERR_NONE) {
+		diag_error("the store cannot be read, leaving", D_C("data", w->config->dir));
+		_exit(1);
+	}
+	return w->snapshot;
+}
+
+void
+worker_read_end(struct worker *w)
+{
+	if (w->snapshot != NULL)
+		store_read_end(w->snapshot);
+	w->snapshot = NULL;
+}
+
+/* Half the budget is for requests, half for answers that sockets did not take. */
+bool
+worker_is_full(const struct worker *w)
+{
+	return w->chunks.bytes > (size_t)w->config->queued_max_bytes / 2;
+}
+
+/* Too much is unsent: the client that has not read for longest pays for it. */
+static void
+shed_slow_readers(struct worker *w)
+{
+	struct connection *slowest = NULL;
+
+	if (w->pending_bytes <= (size_t)w->config->queued_max_bytes / 2)
+		return;
+	LIST_EACH(&w->connections, it)
+	{
+		struct connection *c = LIST_OF(it, struct connection, in_worker);
+		if (buf_len(&c->pending) > 0 && !c->doomed &&
+		    (slowest == NULL || c->pending_since_ms < slowest->pending_since_ms))
+			slowest = c;
+	}
+	if (slowest == NULL)
+		return;
+	diag_warn("connection closed: the client does not read its answers", D_INT("connection", slowest->id),
+		  D_C("client", slowest->peer), D_INT("unsent_bytes", buf_len(&slowest->pending)));
+	connection_doom(slowest);
+}
+
+void
+worker_release_parked(struct worker *w)
+{
+	while (!list_is_empty(&w->parked)) {
+		struct call *call = LIST_OF(w->parked.next, struct call, in_list);
+		if (!store_is_durable(w->store, call->commit))
+			return;
+		call_ready(call);
+	}
+}
+
+static void
+look_at_waits(struct worker *w)
+{
+	uint32_t look = atomic_exchange(&w->slot->look, 0);
+
+	if (look != 0)
+		waits_look(w, look == LOOK_ALL);
+}
+
+static void
+flush_connections(struct worker *w)
+{
+	while (!list_is_empty(&w->flushing))
+		connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
+}
+
+static void
+feed_starved(struct worker *w)
+{
+	while (!list_is_empty(&w->starved)) {
+		struct list *first = w->starved.next;
+		connection_feed(LIST_OF(first, struct connection, in_starved));
+		if (w->starved.next == first)
+			return; /* still over the budget; only the first goes on */
+	}
+}
+
+/* All that there is to do without waiting. */
+static void
+work(struct worker *w)
+{
+	do {
+		turn_run(w);
+		look_at_waits(w);
+		flush_connections(w);
+		worker_read_end(w);
+	} while (!list_is_empty(&w->turn.calls) || !list_is_empty(&w->flushing));
+	feed_starved(w);
+	shed_slow_readers(w);
+}
+
+static bool
+has_work(struct worker *w)
+{
+	if (atomic_load(&w->slot->look) != 0 || !list_is_empty(&w->flushing))
+		return true;
+	return !list_is_empty(&w->parked) &&
+	       store_is_durable(w->store, LIST_OF(w->parked.next, struct call, in_list)->commit);
+}
+
+static void
+leave_if_done(struct worker *w)
+{
+	if (!w->draining || !list_is_empty(&w->connections))
+		return;
+	store_close(w->store);
+	_exit(0);
+}
+
+/* The loop is about to block: finish the turn, say that we sleep, and look once more (wakeup.h). */
+static void
+on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+
+	(void)loop, (void)revents;
+	do {
+		work(w);
+		wakeup_sleep(&w->base.family->wakeup, w->base.slot);
+	} while (has_work(w));
+	leave_if_done(w);
+}
+
+static void
+on_after_sleep(struct ev_loop *loop, ev_check *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+
+	(void)loop, (void)revents;
+	wakeup_awake(&w->base.family->wakeup, w->base.slot);
+}
+
+static void
+on_rung(void *arg)
+{
+	(void)arg; /* on_before_sleep looks */
+}
+
+static void
+on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+	uint8_t listener;
+	int fd;
+
+	(void)loop, (void)revents;
+	while ((fd = handoff_receive(&w->base.family->handoff[w->base.slot], &listener)) >= 0)
+		connection_open(w, fd, listener);
+}
+
+/* Connections without a call whose client has said nothing for connections.max.idle.ms. */
+static void
+on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+	int64_t before = clock_monotonic_ms() - w->config->idle_ms;
+
+	(void)loop, (void)revents;
+	if (w->config->idle_ms < 0)
+		return;
+	LIST_EACH(&w->connections, it)
+	{
+		struct connection *c = LIST_OF(it, struct connection, in_worker);
+		if (c->active_ms > before)
+			return; /* least recently active first */
+		if (c->call_n > 0)
+			continue;
+		diag_debug("connection is idle, closing it", D_INT("connection", c->id),
+			   D_C("client", c->peer));
+		connection_doom(c);
+	}
+}
+
+static void
+on_drained_enough(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+
+	(void)loop, (void)revents;
+	LIST_EACH(&w->connections, it)
+	connection_doom(LIST_OF(it, struct connection, in_worker));
+}
+
+/* SIGTERM: no new requests; what waits for data is answered with what there is, what waits for a commit when
+ * it is durable. */
+static void
+on_leave(void *arg)
+{
+	struct worker *w = arg;
+	static ev_timer enough;
+
+	w->draining = true;
+	ev_io_stop(w->base.loop, &w->arrivals);
+	LIST_EACH(&w->connections, it)
+	connection_drain(LIST_OF(it, struct connection, in_worker));
+	waits_look(w, true);
+	ev_timer_init(&enough, on_drained_enough, DRAIN_MOST_S, 0);
+	enough.data = w;
+	ev_timer_start(w->base.loop, &enough);
+}
+
+static double
+idle_check_every_s(const struct config *config)
+{
+	double tenth = (double)config->idle_ms / 10000;
+
+	return tenth < 0.05 ? 0.05 : tenth > 30 ? 30 : tenth;
+}
+
+static void
+watch(struct worker *w)
+{
+	ev_io_init(&w->arrivals, on_arrivals, w->base.family->handoff[w->base.slot].worker, EV_READ);
+	ev_timer_init(&w->idle_check, on_idle_check, idle_check_every_s(w->config),
+		      idle_check_every_s(w->config));
+	ev_prepare_init(&w->before_sleep, on_before_sleep);
+	ev_check_init(&w->after_sleep, on_after_sleep);
+	w->arrivals.data = w->idle_check.data = w->before_sleep.data = w->after_sleep.data = w;
+	ev_io_start(w->base.loop, &w->arrivals);
+	ev_timer_start(w->base.loop, &w->idle_check);
+	ev_prepare_start(w->base.loop, &w->before_sleep);
+	ev_check_start(w->base.loop, &w->after_sleep);
+}
+
+_Noreturn void
+worker_main(struct family *family, int slot)
+{
+	struct worker *w = &worker;
+
+	w->base.rung = on_rung;
+	w->base.leave = on_leave;
+	w->base.arg = w;
+	w->config = family->config;
+	w->shared = family->shared;
+	w->slot = &family->shared->slot[slot];
+	list_init(&w->connections);
+	list_init(&w->flushing);
+	list_init(&w->starved);
+	list_init(&w->parked);
+	turn_init(&w->turn);
+	waits_init(&w->waits);
+	for (size_t i = 0; i < WAIT_HASHES / 64; i++)
+		atomic_store(&w->slot->waits[i], 0); /* those of a predecessor */
+	atomic_store(&w->slot->wants_commit, 0);
+	child_loop_start(&w->base, family, slot);
+	w->store = child_store(family, slot);
+	watch(w);
+	ev_run(w->base.loop, 0);
+	_exit(1);
+}

@@ -1,0 +1,64 @@
+/*
+ * worker: one process that serves connections. One libev loop, one thread, its own handle on the shared
+ *store.
+ *
+ *	readable -> bytes -> calls -> dispatch: finished at once, or joins the turn, or waits
+ *	before the loop blocks again: turn_run() commits what the turn gathered; what became durable is
+ *finished; waiting fetches are looked at where their partitions moved; and then, in one place, answers are
+ *sent and connections end
+ *
+ * Everything a worker knows is in this struct; all of it dies with the process, and nothing of it is missed:
+ *what was promised is in the store.
+ */
+#ifndef BROKER_WORKER_H
+#define BROKER_WORKER_H
+
+#include <ev.h>
+
+#include "broker/call.h"
+#include "broker/child_loop.h"
+#include "broker/chunk.h"
+#include "broker/turn.h"
+#include "broker/waits.h"
+#include "common/list.h"
+
+struct worker {
+	struct child_loop base;
+	const struct config *config;
+	struct shared *shared;
+	struct shared_slot *slot; /* our own */
+	struct store *store;
+	struct store_txn *snapshot; /* open within one callback at most */
+
+	struct list connections; /* least recently active first */
+	struct list flushing;    /* connections with something to send or to end, in this turn */
+	struct list starved;     /* connections that wait for the memory budget */
+	uint64_t next_connection_id;
+	struct chunk_pool chunks;
+	struct call *spare_calls; /* freed calls, arenas kept */
+	int spare_call_n;
+	struct frame frame;   /* answers being sent */
+	struct arena scratch; /* empty between two uses */
+	size_t pending_bytes; /* answers that sockets did not take yet */
+
+	struct turn turn;
+	struct list parked; /* calls that wait for their commit to be durable, oldest first */
+	struct waits waits; /* fetches that wait for data */
+
+	ev_io arrivals;
+	ev_timer idle_check;
+	ev_prepare before_sleep;
+	ev_check after_sleep;
+	bool draining;
+};
+
+/* The snapshot of this callback: begun at first use. */
+struct store_txn *worker_read(struct worker *w);
+/* Every callback that may have read ends with this. */
+void worker_read_end(struct worker *w);
+/* Over the memory budget: new bytes are not read. */
+bool worker_is_full(const struct worker *w);
+/* Answer what waited for commits that are durable now. */
+void worker_release_parked(struct worker *w);
+
+#endif
