@@ -70,6 +70,7 @@ connection_open(struct worker *w, int fd, uint8_t listener)
 	c->worker = w;
 	c->fd = fd;
 	c->listener = listener;
+	atomic_store(&w->slot->connections, ++w->connection_n);
 	c->id = w->next_connection_id++;
 	c->active_ms = clock_monotonic_ms();
 	list_init(&c->calls);
@@ -117,7 +118,7 @@ connection_close(struct connection *c)
 	w->pending_bytes -= buf_len(&c->pending);
 	buf_free(&c->pending);
 	close(c->fd);
-	atomic_fetch_sub(&w->slot->connections, 1);
+	atomic_store(&w->slot->connections, --w->connection_n);
 	free(c);
 }
 
@@ -146,6 +147,7 @@ void
 connection_drain(struct connection *c)
 {
 	c->hangup = true;
+	waits_look_for(c->worker, c);
 	connection_mark(c);
 }
 
@@ -282,7 +284,7 @@ receive(struct connection *c)
 		return;
 	}
 	if (n == 0)
-		c->hangup = true;
+		connection_drain(c);
 	else if (errno != EAGAIN && errno != EINTR)
 		c->doomed = true;
 	connection_mark(c);

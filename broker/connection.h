@@ -66,7 +66,7 @@ void connection_flush(struct connection *c);
 void connection_mark(struct connection *c);
 /* Read on if the memory budget allows it now, or if this is the first of those that wait for it. */
 void connection_feed(struct connection *c);
-/* No more requests are read: finish and close (SIGTERM). */
+/* No more requests come, or are read (SIGTERM): answer what there is, waiting fetches at once, then close. */
 void connection_drain(struct connection *c);
 
 /* A call is finished; its answer goes out when it is its turn. */

@@ -22,10 +22,11 @@
 enum { LOOK_APPENDED = 1, LOOK_ALL = 2 };
 
 struct shared_slot {
-	_Atomic int32_t pid;           /* supervisor; 0: not running */
-	_Atomic uint32_t restarts;     /* supervisor */
-	_Atomic uint32_t connections;  /* + supervisor at hand-over, - the worker at close */
-	_Atomic uint64_t wants_commit; /* worker: lowest commit that an answer waits for; 0: none */
+	_Atomic int32_t pid;            /* supervisor; 0: not running */
+	_Atomic uint32_t restarts;      /* supervisor */
+	_Atomic uint32_t connections;   /* worker: open now */
+	_Atomic uint32_t handed, taken; /* supervisor, worker: connections handed over, taken so far */
+	_Atomic uint64_t wants_commit;  /* worker: lowest commit that an answer waits for; 0: none */
 	_Atomic uint32_t poked; /* committers: what this worker waits for is committed; the checkpointer
 				   passes it on as look */
 	_Atomic uint32_t

@@ -29,6 +29,9 @@
 #define DRAIN_DEADLINE_S      4.5 /* SIGTERM to exit within five seconds */
 #define LOCK_WATCH_S          1.0
 #define LOCK_HELD_TOO_LONG_NS 10000000000
+#define UNDER_WAY_MOST        64    /* connections in a worker's socket */
+#define WORKERS_PAUSE_S       0.002 /* until a worker has taken some, or is there again */
+#define RESOURCES_PAUSE_S     0.1   /* out of descriptors or memory */
 #define ACCEPTS_PER_TURN      64
 
 enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
@@ -55,20 +58,30 @@ static void advance(void);
 /* --- connections
  * ---------------------------------------------------------------------------------------------- */
 
+/* Handed over, not yet taken: still in the worker's socket. */
+static uint32_t
+under_way(int slot)
+{
+	const struct shared_slot *shared = &sv.family.shared->slot[slot];
+
+	return atomic_load(&shared->handed) - atomic_load(&shared->taken);
+}
+
 static uint32_t
 connections_of(int slot)
 {
-	return atomic_load_explicit(&sv.family.shared->slot[slot].connections, memory_order_relaxed);
+	return atomic_load(&sv.family.shared->slot[slot].connections) + under_way(slot);
 }
 
-/* The live worker with the fewest connections; -1: none lives. */
+/* The live worker with the fewest connections that has room for another; -1: none. */
 static int
 least_busy_worker(void)
 {
 	int best = -1;
 
 	for (int i = 0; i < sv.family.config->workers; i++)
-		if (sv.children.child[i].pid != 0 && (best < 0 || connections_of(i) < connections_of(best)))
+		if (sv.children.child[i].pid != 0 && under_way(i) < UNDER_WAY_MOST &&
+		    (best < 0 || connections_of(i) < connections_of(best)))
 			best = i;
 	return best;
 }
@@ -93,28 +106,27 @@ accepts_set(bool on)
 		on ? ev_io_start(sv.loop, &sv.accepts[i]) : ev_io_stop(sv.loop, &sv.accepts[i]);
 }
 
+/* Let new clients wait in the kernel's backlog for a moment. */
 static void
-hand_over(int fd, uint8_t listener)
+pause_accepting(double seconds)
 {
-	int slot = least_busy_worker();
+	accepts_set(false);
+	sv.accept_pause.repeat = seconds;
+	ev_timer_again(sv.loop, &sv.accept_pause);
+}
 
+static void
+hand_over(int slot, int fd, uint8_t listener)
+{
 	if (connections_in_all() >= (uint32_t)sv.family.config->max_connections)
 		diag_warn("connection refused: max.connections reached",
 			  D_INT("max.connections", sv.family.config->max_connections));
-	else if (slot < 0 || !handoff_send(&sv.family.handoff[slot], fd, listener))
-		diag_warn("connection refused: no worker can take it", D_INT("worker", slot));
+	else if (!handoff_send(&sv.family.handoff[slot], fd, listener))
+		diag_warn("connection refused: it cannot be handed over", D_INT("worker", slot),
+			  D_C("reason", strerror(errno)));
 	else
-		atomic_fetch_add(&sv.family.shared->slot[slot].connections, 1);
+		atomic_fetch_add(&sv.family.shared->slot[slot].handed, 1);
 	close(fd); /* the worker has its own copy now */
-}
-
-/* Out of descriptors or memory: the clients wait in the backlog while we catch our breath. */
-static void
-pause_accepting(void)
-{
-	diag_warn("cannot accept connections for now", D_C("reason", strerror(errno)));
-	accepts_set(false);
-	ev_timer_again(sv.loop, &sv.accept_pause);
 }
 
 static void
@@ -124,13 +136,20 @@ on_accept(struct ev_loop *loop, ev_io *w, int revents)
 
 	(void)loop, (void)revents;
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		int slot = least_busy_worker();
+		if (slot < 0) {
+			pause_accepting(WORKERS_PAUSE_S);
+			return;
+		}
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			hand_over(fd, s->listener);
+			hand_over(slot, fd, s->listener);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting();
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			diag_warn("cannot accept connections for now", D_C("reason", strerror(errno)));
+			pause_accepting(RESOURCES_PAUSE_S);
+		}
 		if (errno != ECONNABORTED && errno != EINTR)
 			return;
 	}
@@ -419,7 +438,6 @@ watch_everything(void)
 	ev_init(&sv.respawn, on_respawn);
 	ev_init(&sv.deadline, on_deadline);
 	ev_init(&sv.accept_pause, on_accept_pause);
-	sv.accept_pause.repeat = 0.1;
 	ev_timer_init(&sv.lock_watch, on_lock_watch, LOCK_WATCH_S, LOCK_WATCH_S);
 	ev_timer_start(sv.loop, &sv.lock_watch);
 }

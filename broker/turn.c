@@ -2,7 +2,10 @@
 
 #include "broker/connection.h"
 #include "broker/worker.h"
+#include "common/clock.h"
 #include "common/diag.h"
+
+#define HELD_UP_MOST_MS 3000
 
 void
 turn_init(struct turn *turn)
@@ -138,12 +141,38 @@ want_durable(struct worker *w)
 	atomic_store(&w->shared->checkpoint_wanted, 1);
 }
 
+bool
+turn_is_due(const struct worker *w)
+{
+	return !list_is_empty(&w->turn.calls) && atomic_load(&w->shared->store.writes_ok);
+}
+
+/* A checkpointer died and its successor is not ready yet: a matter of milliseconds. Producers wait, not for
+ * ever. */
+static bool
+is_held_up(struct worker *w)
+{
+	struct turn *turn = &w->turn;
+	int64_t now = clock_monotonic_ms();
+
+	if (list_is_empty(&turn->calls) || turn_is_due(w)) {
+		turn->held_up_since_ms = 0;
+		return false;
+	}
+	if (turn->held_up_since_ms == 0)
+		turn->held_up_since_ms = now;
+	if (now - turn->held_up_since_ms > HELD_UP_MOST_MS)
+		return false; /* store_write() refuses, and says so */
+	ev_timer_again(w->base.loop, &w->write_retry);
+	return true;
+}
+
 void
 turn_run(struct worker *w)
 {
 	struct list batch;
 
-	while (!list_is_empty(&w->turn.calls)) {
+	while (!list_is_empty(&w->turn.calls) && !is_held_up(w)) {
 		take_batch(&w->turn, &batch);
 		write_batch(w, &batch);
 	}

@@ -29,12 +29,15 @@ struct turn {
 	uint32_t
 	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
 	int touched_n;
-	bool touched_all; /* more than fit */
+	int64_t held_up_since_ms; /* since when calls wait for a checkpointer; 0: they do not */
+	bool touched_all;         /* more than fit */
 };
 
 void turn_init(struct turn *turn);
 void turn_add(struct worker *w, struct call *call);
 void turn_touch(struct turn *turn, uint32_t hash);
 void turn_run(struct worker *w);
+/* Calls wait, and the store takes writes: turn_run() would do something. */
+bool turn_is_due(const struct worker *w);
 
 #endif

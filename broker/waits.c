@@ -67,6 +67,17 @@ waits_look(struct worker *w, bool all)
 	}
 }
 
+void
+waits_look_for(struct worker *w, const struct connection *c)
+{
+	LIST_EACH(&w->waits.all, it)
+	{
+		struct wait *wait = LIST_OF(it, struct wait, in_waits);
+		if (wait->call->connection == c)
+			wait->look(wait);
+	}
+}
+
 uint64_t
 waits_visible(struct worker *w)
 {

@@ -20,6 +20,7 @@
 #include "broker/shared.h"
 #include "common/list.h"
 
+struct connection;
 struct worker;
 
 /* What one waiting call waits for; in the call's arena. */
@@ -46,6 +47,8 @@ void waits_remove(struct worker *w, struct wait *wait);
 void waits_expect(struct worker *w);
 /* Something was committed or became durable: look at those whose partitions moved; at every one if `all`. */
 void waits_look(struct worker *w, bool all);
+/* This connection will get no more requests: end its waits. */
+void waits_look_for(struct worker *w, const struct connection *c);
 /* Committer's side: these partitions (by hash) moved in this commit. */
 void waits_tell(struct worker *w, const uint32_t *hashes, int n, bool all, uint64_t commit);
 /* The commit number up to which readers see everything now. */

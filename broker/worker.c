@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/diag.h"
 
+#define STALLED_MS   5000
 #define DRAIN_MOST_S 3.0 /* a client that does not take its last answers */
 
 static struct worker worker;
@@ -88,11 +89,13 @@ flush_connections(struct worker *w)
 static void
 feed_starved(struct worker *w)
 {
+	if (!list_is_empty(&w->starved))
+		ev_timer_start(w->base.loop, &w->pressure);
 	while (!list_is_empty(&w->starved)) {
 		struct list *first = w->starved.next;
 		connection_feed(LIST_OF(first, struct connection, in_starved));
 		if (w->starved.next == first)
-			return; /* still over the budget; only the first goes on */
+			break; /* still over the budget; only the first goes on */
 	}
 }
 
@@ -105,7 +108,7 @@ work(struct worker *w)
 		look_at_waits(w);
 		flush_connections(w);
 		worker_read_end(w);
-	} while (!list_is_empty(&w->turn.calls) || !list_is_empty(&w->flushing));
+	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
 	feed_starved(w);
 	shed_slow_readers(w);
 }
@@ -165,8 +168,10 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 	int fd;
 
 	(void)loop, (void)revents;
-	while ((fd = handoff_receive(&w->base.family->handoff[w->base.slot], &listener)) >= 0)
+	while ((fd = handoff_receive(&w->base.family->handoff[w->base.slot], &listener)) >= 0) {
+		atomic_fetch_add(&w->slot->taken, 1);
 		connection_open(w, fd, listener);
+	}
 }
 
 /* Connections without a call whose client has said nothing for connections.max.idle.ms. */
@@ -214,10 +219,41 @@ on_leave(void *arg)
 	ev_io_stop(w->base.loop, &w->arrivals);
 	LIST_EACH(&w->connections, it)
 	connection_drain(LIST_OF(it, struct connection, in_worker));
-	waits_look(w, true);
 	ev_timer_init(&enough, on_drained_enough, DRAIN_MOST_S, 0);
 	enough.data = w;
 	ev_timer_start(w->base.loop, &enough);
+}
+
+/* Memory is short and this one has sent half a request and then nothing: the others come first. */
+static void
+on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+	int64_t before = clock_monotonic_ms() - STALLED_MS;
+
+	(void)revents;
+	if (list_is_empty(&w->starved)) {
+		ev_timer_stop(loop, watcher);
+		return;
+	}
+	LIST_EACH(&w->connections, it)
+	{
+		struct connection *c = LIST_OF(it, struct connection, in_worker);
+		if (c->active_ms > before)
+			return;
+		if (c->chunk == NULL || c->call_n > 0 || !list_is_empty(&c->in_starved))
+			continue;
+		diag_warn("connection closed: half a request, then silence, while memory is short",
+			  D_INT("connection", c->id), D_C("client", c->peer));
+		connection_doom(c);
+	}
+}
+
+static void
+on_write_retry(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	(void)revents;
+	ev_timer_stop(loop, watcher); /* on_before_sleep runs the turn */
 }
 
 static double
@@ -236,7 +272,11 @@ watch(struct worker *w)
 		      idle_check_every_s(w->config));
 	ev_prepare_init(&w->before_sleep, on_before_sleep);
 	ev_check_init(&w->after_sleep, on_after_sleep);
-	w->arrivals.data = w->idle_check.data = w->before_sleep.data = w->after_sleep.data = w;
+	ev_timer_init(&w->pressure, on_pressure, 1.0, 1.0);
+	ev_init(&w->write_retry, on_write_retry);
+	w->write_retry.repeat = 0.002;
+	w->arrivals.data = w->idle_check.data = w->pressure.data = w->before_sleep.data =
+	    w->after_sleep.data = w;
 	ev_io_start(w->base.loop, &w->arrivals);
 	ev_timer_start(w->base.loop, &w->idle_check);
 	ev_prepare_start(w->base.loop, &w->before_sleep);

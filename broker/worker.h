@@ -33,6 +33,7 @@ struct worker {
 	struct list connections; /* least recently active first */
 	struct list flushing;    /* connections with something to send or to end, in this turn */
 	struct list starved;     /* connections that wait for the memory budget */
+	uint32_t connection_n;
 	uint64_t next_connection_id;
 	struct chunk_pool chunks;
 	struct call *spare_calls; /* freed calls, arenas kept */
@@ -46,7 +47,7 @@ struct worker {
 	struct waits waits; /* fetches that wait for data */
 
 	ev_io arrivals;
-	ev_timer idle_check;
+	ev_timer idle_check, pressure, write_retry;
 	ev_prepare before_sleep;
 	ev_check after_sleep;
 	bool draining;

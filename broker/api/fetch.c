@@ -13,6 +13,7 @@
  *for.
  */
 #include "broker/api/handlers.h"
+#include "broker/connection.h"
 #include "broker/worker.h"
 #include "common/bytes.h"
 #include "protocol/messages.h"
@@ -137,7 +138,7 @@ stop_waiting(struct fetching *f)
 	waits_remove(f->call->worker, &f->wait);
 }
 
-/* Look whether it is enough by now; if so, or if the worker is leaving, the wait is over. */
+/* Look whether it is enough by now; if so, or if the client has hung up, the wait is over. */
 static bool
 look(struct wait *wait)
 {
@@ -146,7 +147,7 @@ look(struct wait *wait)
 	bool pending = false;
 
 	wait->seen = waits_visible(w);
-	if (!w->draining && !is_enough(wait->call, &pending)) {
+	if (!wait->call->connection->hangup && !is_enough(wait->call, &pending)) {
 		if (pending)
 			waits_expect(w);
 		return false;
