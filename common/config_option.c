@@ -28,7 +28,7 @@ static const struct config_option options[] = {
 	/* --- processes, store --- */
 	{ .name = "workers", .kind = CONFIG_INT, .standard = "0", RANGE(0, CONFIG_WORKERS_MAX), .offset = AT(workers),
 	  .letter = 'w', .flag = "workers", .flag_operand = "WORKERS",
-	  .flag_help = "workers: processes that serve clients; 0: as many as the machine has processors",
+	  .flag_help = "workers: processes that serve clients (default: one per processor)",
 	  .help = "Worker processes that serve clients. 0: as many as the machine has processors." },
 	{ .name = "listeners", .kind = CONFIG_ENDPOINTS, .standard = "PLAINTEXT://:9092", .offset = AT(listeners),
 	  .letter = 'p', .flag = "port", .flag_operand = "PORT", .flag_format = "PLAINTEXT://:%s",
