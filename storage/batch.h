@@ -2,12 +2,12 @@
  * batch: one RecordBatch (message format v2, KIP-98), as clients send it and as the log keeps it.
  *
  *	byte  0 base offset i64      8 length i32 (of what follows)   12 leader epoch i32    16 magic i8 (2)
- *	     17 crc u32 (of 21..)   21 attributes i16                 23 last offset delta   27 base timestamp i64
- *	     35 max timestamp i64   43 producer id i64                51 producer epoch i16  53 base sequence i32
- *	     57 record count i32    61 the records, compressed together or not at all
+ *	     17 crc u32 (of 21..)   21 attributes i16                 23 last offset delta   27 base timestamp
+ *i64 35 max timestamp i64   43 producer id i64                51 producer epoch i16  53 base sequence i32 57
+ *record count i32    61 the records, compressed together or not at all
  *
- * The CRC begins behind base offset and leader epoch, so the broker stamps those two without computing it again; all
- * else stays exactly as it came. batch_check() is the gate: nothing that it refused is ever stored.
+ * The CRC begins behind base offset and leader epoch, so the broker stamps those two without computing it
+ *again; all else stays exactly as it came. batch_check() is the gate: nothing that it refused is ever stored.
  */
 #ifndef STORAGE_BATCH_H
 #define STORAGE_BATCH_H
@@ -33,7 +33,7 @@ struct batch {
 	int16_t attributes;
 	int32_t last_offset_delta;
 	int64_t base_timestamp, max_timestamp; /* ms */
-	int64_t producer_id;		       /* -1: not idempotent */
+	int64_t producer_id;                   /* -1: not idempotent */
 	int16_t producer_epoch;
 	int32_t base_sequence;
 	int32_t count;
@@ -54,9 +54,9 @@ MUST_CHECK bool batch_parse(const uint8_t *at, size_t n, struct batch *out);
 
 /* What a topic asks of the batches that it takes. */
 struct batch_rules {
-	int32_t max_bytes;     /* max.message.bytes */
-	bool keys_required;    /* cleanup.policy has compact */
-	bool zstd_allowed;     /* false for Produce below v7 */
+	int32_t max_bytes;  /* max.message.bytes */
+	bool keys_required; /* cleanup.policy has compact */
+	bool zstd_allowed;  /* false for Produce below v7 */
 };
 
 /* Why a batch was refused: the whole batch (record == -1), or this record of it (record_errors, KIP-467). */
@@ -67,16 +67,15 @@ struct batch_fault {
 
 /*
  * Check that the n bytes at `at` are exactly one valid batch from a producer, and decode its header.
- * Uncompressed records are walked one by one (lengths, offset deltas, counts, keys where required); compressed ones
- * are opened only where keys are required.
- * CORRUPT_MESSAGE        cut, wrong CRC, lengths or counts that cannot be
- * INVALID_RECORD         more than one batch, control batch from a client, record without key, bad deltas, negative count
- * UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
+ * Uncompressed records are walked one by one (lengths, offset deltas, counts, keys where required);
+ * compressed ones are opened only where keys are required. CORRUPT_MESSAGE        cut, wrong CRC, lengths or
+ * counts that cannot be INVALID_RECORD         more than one batch, control batch from a client, record
+ * without key, bad deltas, negative count UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
  * UNSUPPORTED_COMPRESSION_TYPE     zstd where not allowed, unknown codec
  * MESSAGE_TOO_LARGE      over max_bytes
  */
-MUST_CHECK enum err batch_check(const uint8_t *at, size_t n, const struct batch_rules *rules, struct batch *out,
-				struct batch_fault *fault);
+MUST_CHECK enum err batch_check(const uint8_t *at, size_t n, const struct batch_rules *rules,
+				struct batch *out, struct batch_fault *fault);
 
 /* One record within a batch. Views live as long as the batch and, where it was compressed, the reader. */
 struct record {
@@ -87,9 +86,9 @@ struct record {
 };
 
 /*
- * Walk the records of a stored batch, opening its compression (libz, libsnappy raw and in Java's framing, liblz4
- * frames, libzstd). Decompressed size is bounded by `max_bytes`.
- *	records_open -> records_next until false -> records_failed? -> records_close
+ * Walk the records of a stored batch, opening its compression (libz, libsnappy raw and in Java's framing,
+ *liblz4 frames, libzstd). Decompressed size is bounded by `max_bytes`. records_open -> records_next until
+ *false -> records_failed? -> records_close
  */
 struct record_reader;
 MUST_CHECK enum err records_open(const struct batch *b, size_t max_bytes, struct record_reader **out);

@@ -1,0 +1,182 @@
+#include "storage/checkpoint.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/diag.h"
+#include "storage/env.h"
+#include "storage/slots.h"
+
+static enum err
+read_metas(struct store *store, struct ckpt_slot *slot)
+{
+	for (int i = 0; i < 2; i++) {
+		off_t at = (off_t)i * store->page_bytes;
+		ssize_t n = pread(store->data_fd, slot->meta[i], CKPT_META_BYTES, at);
+		if (n != CKPT_META_BYTES)
+			return env_error(store, n < 0 ? errno : MDB_CORRUPTED, "read the meta pages");
+	}
+	return ERR_NONE;
+}
+
+/* Under the writer lock: nothing can come between the metas, the pin and the number. */
+static enum err
+pin_newest(struct store *store)
+{
+	struct checkpoint *c = &store->checkpoint;
+	enum err e = read_metas(store, &c->next);
+	if (e != ERR_NONE)
+		return e;
+	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &c->next_pin);
+	if (rc != MDB_SUCCESS) {
+		c->next_pin = NULL;
+		return env_error(store, rc, "pin a snapshot");
+	}
+	c->next.commit = mdb_txn_id(c->next_pin);
+	uint64_t in_metas[2] = { 0, 0 };
+	CHECK(ckptfile_meta_commit(c->next.meta[0], &in_metas[0]) &&
+	      ckptfile_meta_commit(c->next.meta[1], &in_metas[1]));
+	CHECK(c->next.commit == (in_metas[0] > in_metas[1] ? in_metas[0] : in_metas[1]));
+	atomic_store(&store->shared->syncing, c->next.commit);
+	return ERR_NONE;
+}
+
+static bool
+is_newest(struct store *store, uint64_t commit)
+{
+	MDB_envinfo info;
+	return mdb_env_info(store->env, &info) == MDB_SUCCESS && info.me_last_txnid == commit;
+}
+
+enum err
+checkpoint_begin(struct store *store, bool *due)
+{
+	struct checkpoint *c = &store->checkpoint;
+	CHECK(c->next_pin == NULL);
+	*due = !c->any || !is_newest(store, c->commit);
+	if (!*due)
+		return ERR_NONE;
+	/* Not txn_write_always(): the very first one comes before the tables. */
+	slots_wait(store->shared, store->slot);
+	MDB_txn *lock;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &lock);
+	if (rc != MDB_SUCCESS) {
+		slots_release(store->shared, store->slot);
+		return env_error(store, rc, "begin a checkpoint");
+	}
+	slots_hold(store->shared, store->slot);
+	enum err e = pin_newest(store);
+	mdb_txn_abort(lock);
+	slots_release(store->shared, store->slot);
+	return e;
+}
+
+/* The side file is opened with the first checkpoint; the newest slot in it is kept until the other is
+ * written. */
+static enum err
+open_side_file(struct store *store)
+{
+	struct checkpoint *c = &store->checkpoint;
+	if (c->fd >= 0)
+		return ERR_NONE;
+	enum err e = ckptfile_open(store->dir, &c->fd);
+	if (e != ERR_NONE)
+		return e;
+	struct ckpt_slot newest;
+	int at = ckptfile_newest(c->fd, &newest);
+	c->older = at == 0 ? 1 : 0;
+	c->next.sequence = at < 0 ? 0 : newest.sequence;
+	/* data.mdb may be as new as the side file: its name must survive, too */
+	e = ckptfile_sync_dir(store->dir);
+	return e == ERR_NONE ? ckptfile_boot_id(c->next.boot_id) : e;
+}
+
+static enum err
+sync_and_record(struct store *store, bool clean)
+{
+	struct checkpoint *c = &store->checkpoint;
+	if (fdatasync(store->data_fd) != 0) {
+		diag_error("the disk failed", D_C("why", strerror(errno)), D_C("dir", store->dir));
+		return ERR_KAFKA_STORAGE_ERROR;
+	}
+	enum err e = open_side_file(store);
+	if (e != ERR_NONE)
+		return e;
+	c->next.clean = clean;
+	c->next.page_bytes = store->page_bytes;
+	c->next.sequence++;
+	e = ckptfile_write(c->fd, c->older, &c->next);
+	if (e == ERR_NONE)
+		c->older = 1 - c->older;
+	return e;
+}
+
+enum err
+checkpoint_finish(struct store *store, bool clean)
+{
+	struct checkpoint *c = &store->checkpoint;
+	CHECK(c->next_pin != NULL);
+	enum err e = sync_and_record(store, clean);
+	if (e != ERR_NONE)
+		return e; /* whoever asked stops the broker: what a failed sync left on disk is unknown */
+	atomic_store(&store->shared->durable, c->next.commit);
+	if (c->pin != NULL)
+		mdb_txn_abort(c->pin);
+	c->pin = c->next_pin;
+	c->next_pin = NULL;
+	c->commit = c->next.commit;
+	c->any = true;
+	return ERR_NONE;
+}
+
+void
+checkpoint_close(struct store *store)
+{
+	struct checkpoint *c = &store->checkpoint;
+	if (c->pin != NULL)
+		mdb_txn_abort(c->pin);
+	if (c->next_pin != NULL)
+		mdb_txn_abort(c->next_pin);
+	if (c->fd >= 0)
+		close(c->fd);
+	*c = (struct checkpoint){ .fd = -1 };
+}
+
+/* --- store.h
+ * -------------------------------------------------------------------------------------------------- */
+
+enum err
+store_checkpoint(struct store *store)
+{
+	reserve_keep(store);
+	if (store->durability == DURABILITY_STRICT)
+		return ERR_NONE;
+	bool due;
+	enum err e = checkpoint_begin(store, &due);
+	if (e == ERR_NONE && due)
+		e = checkpoint_finish(store, false);
+	return e;
+}
+
+enum err
+store_finish(struct store *store)
+{
+	atomic_store(&store->shared->writes_ok, 0);
+	if (store->durability == DURABILITY_STRICT)
+		return ERR_NONE;
+	/* The mark is needed even where nothing was committed since the last checkpoint. */
+	store->checkpoint.any = false;
+	bool due;
+	enum err e = checkpoint_begin(store, &due);
+	return e == ERR_NONE ? checkpoint_finish(store, true) : e;
+}
+
+void
+store_reap(struct store *store)
+{
+	int dead = 0;
+	enum err e = env_error(store, mdb_reader_check(store->env, &dead), "free the slots of dead readers");
+	if (e == ERR_NONE && dead > 0)
+		diag_info("freed what dead readers held", D_INT("readers", dead));
+}

@@ -1,0 +1,149 @@
+#include "storage/records.h"
+
+#include <stdlib.h>
+
+#include "common/varint.h"
+#include "storage/codec.h"
+
+/*
+ * A record (KIP-98): length varint (of what follows), attributes i8, timestamp delta varlong, offset delta
+ * varint, key length varint and key, value length varint and value, header count varint, then per header: key
+ * length varint, key, value length varint, value. Length -1 is null; a header's key is never null.
+ */
+
+static struct bytes
+fail(struct record_source *r)
+{
+	r->failed = true;
+	r->at = r->end;
+	return (struct bytes){ .at = r->at, .n = 0 };
+}
+
+/* The next n bytes. */
+static struct bytes
+read_bytes(struct record_source *r, int32_t n)
+{
+	if (n < 0 || n > r->end - r->at)
+		return fail(r);
+	const uint8_t *at = r->at;
+	r->at += n;
+	return (struct bytes){ .at = at, .n = n };
+}
+
+static int32_t
+read_i32(struct record_source *r)
+{
+	int32_t v = 0;
+	int used = varint_get_i32(r->at, (size_t)(r->end - r->at), &v);
+	if (used <= 0) {
+		(void)fail(r);
+		return 0;
+	}
+	r->at += used;
+	return v;
+}
+
+static int64_t
+read_i64(struct record_source *r)
+{
+	int64_t v = 0;
+	int used = varint_get_i64(r->at, (size_t)(r->end - r->at), &v);
+	if (used <= 0) {
+		(void)fail(r);
+		return 0;
+	}
+	r->at += used;
+	return v;
+}
+
+static struct bytes
+read_nullable(struct record_source *r)
+{
+	int32_t n = read_i32(r);
+	if (n == -1)
+		return (struct bytes){ .at = NULL, .n = -1 };
+	return read_bytes(r, n);
+}
+
+static void
+read_headers(struct record_source *r, struct record *out)
+{
+	const uint8_t *begin = r->at;
+	for (int32_t i = 0; i < out->header_count && !r->failed; i++) {
+		(void)read_bytes(r, read_i32(r));
+		(void)read_nullable(r);
+	}
+	out->headers = (struct bytes){ .at = begin, .n = (int32_t)(r->at - begin) };
+}
+
+bool
+record_read(struct record_source *r, const struct batch *b, struct record *out)
+{
+	int32_t n = read_i32(r);
+	struct bytes body = read_bytes(r, n);
+	if (r->failed)
+		return false;
+	struct record_source in = { .at = body.at, .end = body.at + body.n };
+	(void)read_bytes(&in, 1); /* attributes: none are in use */
+	/* Deltas are a client's: they may be anything, the sum is taken modulo 2^64 as Java does. */
+	int64_t timestamp = (int64_t)((uint64_t)b->base_timestamp + (uint64_t)read_i64(&in));
+	out->timestamp = batch_is_log_append_time(b) ? b->max_timestamp : timestamp;
+	out->offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)(int64_t)read_i32(&in));
+	out->key = read_nullable(&in);
+	out->value = read_nullable(&in);
+	out->header_count = read_i32(&in);
+	if (out->header_count < 0)
+		in.failed = true;
+	read_headers(&in, out);
+	if (in.failed || in.at != in.end)
+		r->failed = true;
+	return !r->failed;
+}
+
+struct record_reader {
+	struct batch batch;
+	struct record_source at;
+	uint8_t *opened; /* where the batch was compressed */
+	int32_t given;
+};
+
+enum err
+records_open(const struct batch *b, size_t max_bytes, struct record_reader **out)
+{
+	const uint8_t *at = b->at + BATCH_HEADER_BYTES;
+	size_t n = (size_t)b->bytes - BATCH_HEADER_BYTES;
+	uint8_t *opened = NULL;
+	if (batch_codec(b) != CODEC_NONE) {
+		enum err e = codec_open(batch_codec(b), at, n, max_bytes, &opened, &n);
+		if (e != ERR_NONE)
+			return e;
+		at = opened;
+	}
+	struct record_reader *r = malloc(sizeof(*r));
+	CHECK(r != NULL);
+	*r = (struct record_reader){ .batch = *b, .at = { .at = at, .end = at + n }, .opened = opened };
+	*out = r;
+	return ERR_NONE;
+}
+
+bool
+records_next(struct record_reader *r, struct record *out)
+{
+	if (r->at.failed || r->given == r->batch.count)
+		return false;
+	r->given++;
+	return record_read(&r->at, &r->batch, out);
+}
+
+bool
+records_failed(const struct record_reader *r)
+{
+	return r->at.failed || (r->given == r->batch.count && r->at.at != r->at.end);
+}
+
+void
+records_close(struct record_reader *r)
+{
+	free(r->opened);
+	free(r);
+}

@@ -1,0 +1,120 @@
+#include "storage/recovery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/diag.h"
+#include "storage/ckptfile.h"
+#include "storage/store.h"
+
+static int
+open_in(const char *dir, const char *name, int flags)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(path, flags | O_CLOEXEC);
+}
+
+/* The slot to put back, if there is one. ERR_NONE with *due false: nothing to do. */
+static enum err
+examine(const char *dir, struct ckpt_slot *slot, bool *due)
+{
+	*due = false;
+	int fd = open_in(dir, "ckpt", O_RDONLY);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
+	bool any = ckptfile_newest(fd, slot) >= 0;
+	close(fd);
+	if (!any || slot->clean)
+		return ERR_NONE;
+	char boot_id[BOOT_ID_BYTES];
+	enum err e = ckptfile_boot_id(boot_id);
+	*due = e == ERR_NONE && memcmp(boot_id, slot->boot_id, BOOT_ID_BYTES) != 0;
+	return e;
+}
+
+bool
+recovery_is_due(const char *dir)
+{
+	struct ckpt_slot slot;
+	bool due;
+	if (examine(dir, &slot, &due) == ERR_NONE && !due)
+		return false;
+	diag_error(
+	    "the store was not closed before the machine went down; start the broker once to put it right",
+	    D_C("dir", dir));
+	return true;
+}
+
+/* Each meta page on disk is as new as when the checkpoint was synced, or newer; unreadable ones prove
+ * nothing. */
+static bool
+is_another_file(int fd, const struct ckpt_slot *slot)
+{
+	for (int i = 0; i < 2; i++) {
+		uint8_t meta[CKPT_META_BYTES];
+		uint64_t commit;
+		if (pread(fd, meta, sizeof(meta), (off_t)i * slot->page_bytes) != (ssize_t)sizeof(meta))
+			return false;
+		if (!ckptfile_meta_commit(meta, &commit) || commit >= slot->commit)
+			return false;
+	}
+	return true;
+}
+
+static bool
+put_back(int fd, const struct ckpt_slot *slot)
+{
+	for (int i = 0; i < 2; i++) {
+		off_t at = (off_t)i * slot->page_bytes;
+		if (pwrite(fd, slot->meta[i], CKPT_META_BYTES, at) != CKPT_META_BYTES)
+			return false;
+	}
+	return fsync(fd) == 0;
+}
+
+static enum err
+restore(const char *dir, const struct ckpt_slot *slot, bool *restored)
+{
+	int fd = open_in(dir, "data.mdb", O_RDWR);
+	if (fd < 0 && errno == ENOENT)
+		return ERR_NONE;
+	if (fd >= 0 && is_another_file(fd, slot)) {
+		diag_warn("checkpoint belongs to another data file, not used", D_C("dir", dir),
+			  D_INT("checkpoint", slot->commit));
+		close(fd);
+		return ERR_NONE;
+	}
+	*restored = fd >= 0 && put_back(fd, slot);
+	if (!*restored)
+		diag_error("cannot put the last checkpoint back", D_C("dir", dir),
+			   D_C("why", strerror(errno)));
+	else
+		diag_warn("the machine went down without a clean stop; back to the last checkpoint",
+			  D_C("dir", dir), D_INT("commit", slot->commit));
+	if (fd >= 0)
+		close(fd);
+	return *restored ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
+}
+
+enum err
+store_recover(const char *dir, bool *restored)
+{
+	*restored = false;
+	struct ckpt_slot slot;
+	bool due;
+	enum err e = examine(dir, &slot, &due);
+	if (e != ERR_NONE)
+		diag_error("cannot read the checkpoint file", D_C("dir", dir), D_C("why", strerror(errno)));
+	if (e != ERR_NONE || !due)
+		return e;
+	return restore(dir, &slot, restored);
+}

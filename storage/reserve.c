@@ -1,0 +1,116 @@
+#include "storage/reserve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "common/clock.h"
+#include "common/diag.h"
+#include "storage/env.h"
+
+#define LOOK_EVERY_MS 1000
+
+/* A small map (tests, tools) gets a small reserve. */
+static uint64_t
+reserve_bytes(const struct store *store)
+{
+	uint64_t share = store->map_bytes / 16;
+	return share < RESERVE_BYTES ? share : RESERVE_BYTES;
+}
+
+static uint64_t
+file_end(struct store *store)
+{
+	MDB_envinfo info;
+	CHECK(mdb_env_info(store->env, &info) == MDB_SUCCESS);
+	return ((uint64_t)info.me_last_pgno + 1) * store->page_bytes;
+}
+
+/* Free pages inside the file; stops counting at `enough`. Those that a pin still holds come free with the
+ * next checkpoint. */
+static uint64_t
+free_inside(struct store *store, uint64_t enough)
+{
+	MDB_txn *mdb;
+	MDB_cursor *cursor;
+	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb) != MDB_SUCCESS)
+		return 0;
+	uint64_t bytes = 0;
+	if (mdb_cursor_open(mdb, 0, &cursor) ==
+	    MDB_SUCCESS) { /* table 0: a list of free pages for each commit */
+		MDB_val key, list;
+		while (bytes < enough && mdb_cursor_get(cursor, &key, &list, MDB_NEXT) == MDB_SUCCESS) {
+			size_t pages;
+			memcpy(&pages, list.mv_data, sizeof(pages));
+			bytes += (uint64_t)pages * store->page_bytes;
+		}
+		mdb_cursor_close(cursor);
+	}
+	mdb_txn_abort(mdb);
+	return bytes;
+}
+
+/* Is there room behind the last page: in the map, and on the disk? */
+static bool
+room_behind(struct store *store, uint64_t end)
+{
+	struct reserve *r = &store->reserve;
+	uint64_t want = reserve_bytes(store);
+	if (end + want > store->map_bytes)
+		return false;
+	if (r->unsupported || end + want / 2 <= r->allocated_to)
+		return true;
+	if (fallocate(store->data_fd, FALLOC_FL_KEEP_SIZE, (off_t)end, (off_t)want) == 0) {
+		r->allocated_to = end + want;
+		return true;
+	}
+	if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+		return false;
+	r->unsupported = errno != EINTR;
+	return true;
+}
+
+static void
+estimate_room(struct store *store, uint64_t end)
+{
+	struct statvfs fs;
+	uint64_t disk = fstatvfs(store->data_fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
+	uint64_t map = store->map_bytes > end ? store->map_bytes - end : 0;
+	uint64_t inside = free_inside(store, 16 * RESERVE_BYTES);
+	atomic_store(&store->shared->room_bytes, inside + (disk < map ? disk : map));
+}
+
+static bool
+is_time_to_look(struct store *store)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	if (store->reserve.looked_ms != 0 && now_ms - store->reserve.looked_ms < LOOK_EVERY_MS)
+		return false;
+	store->reserve.looked_ms = now_ms;
+	return true;
+}
+
+void
+reserve_keep(struct store *store)
+{
+	uint64_t end = file_end(store);
+	bool was_full = atomic_load(&store->shared->disk_full) != 0;
+	bool look = is_time_to_look(store);
+	if (look)
+		estimate_room(store, end);
+	/* While full, the answer costs a walk over the free pages: not at every checkpoint. */
+	if (was_full && !look)
+		return;
+	uint64_t want = reserve_bytes(store);
+	bool full = !room_behind(store, end) && free_inside(store, want) < want / 2;
+	if (full == was_full)
+		return;
+	atomic_store(&store->shared->disk_full, full);
+	if (full)
+		diag_error("disk full, appends are refused", D_C("dir", store->dir),
+			   D_INT("file_bytes", end));
+	else
+		diag_info("room again, appends are accepted", D_C("dir", store->dir),
+			  D_INT("file_bytes", end));
+}

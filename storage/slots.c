@@ -1,0 +1,75 @@
+#include "storage/slots.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/clock.h"
+
+#define NAP_NS   1000
+#define NAPS_MAX 20
+
+void
+store_shared_init(struct store_shared *shared)
+{
+	memset((void *)shared, 0, sizeof(*shared));
+	atomic_store(&shared->last_writer, STORE_SLOTS); /* nobody */
+}
+
+void
+store_slot_clear(struct store_shared *shared, int slot)
+{
+	CHECK(slot >= 0 && slot < STORE_SLOTS);
+	atomic_store(&shared->slot[slot].waiting, 0);
+	atomic_store(&shared->slot[slot].held_since_ns, 0);
+}
+
+int
+store_lock_holder(const struct store_shared *shared, int64_t *held_ns)
+{
+	int holder = -1;
+	int64_t oldest = INT64_MAX;
+	for (int i = 0; i < STORE_SLOTS; i++) {
+		int64_t since = atomic_load_explicit(&shared->slot[i].held_since_ns, memory_order_relaxed);
+		if (since != 0 && since < oldest) {
+			oldest = since;
+			holder = i;
+		}
+	}
+	*held_ns = holder < 0 ? 0 : clock_monotonic_ns() - oldest;
+	return holder;
+}
+
+static bool
+another_waits(const struct store_shared *shared, int slot)
+{
+	for (int i = 0; i < STORE_SLOTS; i++)
+		if (i != slot && atomic_load_explicit(&shared->slot[i].waiting, memory_order_relaxed) != 0)
+			return true;
+	return false;
+}
+
+void
+slots_wait(struct store_shared *shared, int slot)
+{
+	struct timespec nap = { .tv_nsec = NAP_NS };
+	for (int i = 0; i < NAPS_MAX; i++) {
+		if (atomic_load(&shared->last_writer) != (uint32_t)slot || !another_waits(shared, slot))
+			break;
+		nanosleep(&nap, NULL);
+	}
+	atomic_store(&shared->slot[slot].waiting, 1);
+}
+
+void
+slots_hold(struct store_shared *shared, int slot)
+{
+	atomic_store(&shared->slot[slot].held_since_ns, clock_monotonic_ns());
+	atomic_store(&shared->slot[slot].waiting, 0);
+	atomic_store(&shared->last_writer, (uint32_t)slot);
+}
+
+void
+slots_release(struct store_shared *shared, int slot)
+{
+	store_slot_clear(shared, slot);
+}
