@@ -248,7 +248,7 @@ plan_topic(struct call *call, const struct create_topics_request_topic *in, bool
 	}
 	own->n++;
 	own->partitions += plan->partitions;
-	call->write_bytes += TOPIC_BYTES + PARTITION_BYTES * (size_t)plan->partitions;
+	call->write_bytes += TOPIC_BYTES;
 }
 
 static void

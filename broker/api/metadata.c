@@ -173,8 +173,7 @@ plan_creation(struct call *call, struct metadata_response *out)
 			own->missing[own->n++] = topic;
 	}
 	call->own = own;
-	size_t each = TOPIC_BYTES + PARTITION_BYTES * (size_t)config->num_partitions;
-	call->write_bytes = (size_t)own->n * each;
+	call->write_bytes = (size_t)own->n * TOPIC_BYTES;
 	return own->n > 0;
 }
 

@@ -13,7 +13,7 @@
 #include "broker/call.h"
 #include "storage/store.h"
 
-/* More partitions than this are not created by one request: each costs rows in one transaction. */
+/* More partitions than this are not created by one request, and no topic has more: answers list them all. */
 #define PARTITIONS_MAX 100000
 
 /* Authorized operations, a bit for each AclOperation (KIP-430): there are no ACLs, so everybody may do
@@ -41,8 +41,7 @@ bool topic_is_internal(struct str name);
 /* What is wrong with a topic's name, in words; for INVALID_TOPIC_EXCEPTION. */
 struct str topic_name_fault(struct str name, struct arena *arena);
 
-/* What one new partition adds to a transaction, roughly: for call->write_bytes. */
-#define TOPIC_BYTES     512
-#define PARTITION_BYTES 128
+/* What a topic created, changed or deleted adds to a transaction, roughly: for call->write_bytes. */
+#define TOPIC_BYTES 1024
 
 #endif
