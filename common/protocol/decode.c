@@ -419,7 +419,7 @@ decode_watched(const struct message *message, int16_t version, const uint8_t *at
 	       struct arena *arena, void *out, struct wire_fault *fault, struct watcher *watcher)
 {
 	struct reader r = {
-		.start = n > 0 ? at : nothing,
+		.start = at != NULL ? at : nothing,
 		.version = version,
 		.flexible = version >= message->flexible_from,
 		.elements_left = LIST_ELEMENTS_MAX,

@@ -166,11 +166,23 @@ void *message_list(const struct message *message, struct arena *arena, size_t n)
 
 /*
  * Explain: decode once more, and append a line per field to `out`: offset, the bytes in hex, the name,
- * the value, indented by 2 spaces per depth. Reads on to the first fault, which becomes the last line.
- * hex: with the offset and hex columns (broker wire), or names and values only (the trace log). Record
- * batches within are explained too: their headers' fields, and, where not compressed, each record.
+ * the value, indented by 2 spaces per depth. Reads on to the first fault, which becomes the last line:
+ * "!! where: what".
+ *
+ * hex: with the offset and hex columns (broker wire), or names and values only (the trace log).
+ *
+ * Record batches within are explained too: their headers' fields, and, where not compressed, each record.
+ * The text is printable ASCII whatever the bytes are, and about 4 MB at most.
  */
 void describe(const struct message *message, int16_t version, const uint8_t *at, size_t n, bool hex,
 	      struct buf *out);
+
+/*
+ * The same with the header in front, from the bytes after the frame's size. Of a request *header tells
+ * its reader what response to expect; false: it could not be read, or its API is unknown.
+ */
+bool describe_request(const uint8_t *at, size_t n, bool hex, struct buf *out, struct request_header *header);
+void describe_response(const struct api *api, int16_t version, const uint8_t *at, size_t n, bool hex,
+		       struct buf *out);
 
 #endif
