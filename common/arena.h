@@ -1,9 +1,9 @@
 /*
  * Arena: memory of one request, given back all at once.
  *
- * Allocation is a pointer bump; nothing is freed one by one. Blocks are kept by arena_reset() up to the first, so
- * that a worker that serves small requests never calls malloc. Zeroed, aligned for any type, never NULL (an
- * exhausted heap aborts: check.h).
+ * Allocation is a pointer bump; nothing is freed one by one. Blocks are kept by arena_reset() up to the
+ * first, so that a worker that serves small requests never calls malloc. Zeroed, aligned for any type, never
+ * NULL (an exhausted heap aborts: check.h).
  */
 #ifndef COMMON_ARENA_H
 #define COMMON_ARENA_H
@@ -16,7 +16,7 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *head; /* block being filled; the first allocated is the last in the chain */
-	size_t used;		  /* bytes handed out since the last reset */
+	size_t used;              /* bytes handed out since the last reset */
 };
 
 #define ARENA_EMPTY ((struct arena){ 0 })

@@ -43,7 +43,11 @@ grow(struct buf *b, size_t need)
 void
 buf_reserve(struct buf *b, size_t room)
 {
-	if (b->data != NULL && buf_room(b) >= room)
+	if (b->data == NULL) {
+		grow(b, room);
+		return;
+	}
+	if (buf_room(b) >= room)
 		return;
 	/* Sliding costs a copy of the content; where that is less than what was consumed it has been earned.
 	 */

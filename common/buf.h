@@ -20,11 +20,11 @@ struct buf {
 #define BUF_EMPTY ((struct buf){ 0 })
 
 void buf_free(struct buf *b);
-void buf_reset(struct buf *b);				/* no content; memory kept */
-void buf_reserve(struct buf *b, size_t room);		/* at least `room` bytes can be written at buf_tail() */
+void buf_reset(struct buf *b);                /* no content; memory kept */
+void buf_reserve(struct buf *b, size_t room); /* at least `room` bytes can be written at buf_tail() */
 void buf_append(struct buf *b, const void *at, size_t n);
-void buf_grew(struct buf *b, size_t n);			/* n bytes were written at the tail */
-void buf_consume(struct buf *b, size_t n);		/* n bytes at the front are done with; resets when empty */
+void buf_grew(struct buf *b, size_t n);    /* n bytes were written at the tail */
+void buf_consume(struct buf *b, size_t n); /* n bytes at the front are done with; resets when empty */
 void buf_check(const struct buf *b);
 
 static inline size_t

@@ -14,7 +14,7 @@ _Noreturn void check_failed(const char *file, int line, const char *what);
 #define CHECK(cond) ((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond))
 
 /* Annotates functions whose result must be looked at. */
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #endif

@@ -87,6 +87,7 @@ set_by_flag(struct config *c, int flag, const char *operand)
 	if (o->flag_format == NULL)
 		return config_set(c, origin, o->name, operand);
 	const char *mark = strstr(o->flag_format, "%s");
+	CHECK(mark != NULL);
 	return config_set(c, origin, o->name,
 			  arena_printf(&c->arena, "%.*s%s%s", (int)(mark - o->flag_format), o->flag_format,
 				       operand, mark + 2));
@@ -134,6 +135,7 @@ apply(struct config *c, const struct flags *f, int argc, char **argv)
 	bool good = true;
 	optind = 0;
 	while (good && (flag = getopt_long(argc, argv, f->letters, f->longs, NULL)) != -1) {
+		CHECK(optarg != NULL); /* the flags that have no value ended the first pass */
 		if (flag == 'o')
 			good = set_by_pair(c, optarg);
 		else if (flag != 'c')

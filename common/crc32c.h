@@ -1,6 +1,6 @@
 /*
- * CRC-32C (Castagnoli), the checksum of Kafka's record batches (KIP-98, message format v2). Computed by libisal with
- * the processor's own instructions. crc32c("123456789") is 0xe3069283.
+ * CRC-32C (Castagnoli), the checksum of Kafka's record batches (KIP-98, message format v2). Computed by
+ * libisal with the processor's own instructions. crc32c("123456789") is 0xe3069283.
  */
 #ifndef COMMON_CRC32C_H
 #define COMMON_CRC32C_H

@@ -63,7 +63,9 @@ open_unblocked(void)
 	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
 		return STDERR_FILENO;
 	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd >= 0 ? fd : STDERR_FILENO;
+	if (fd < 0)
+		return STDERR_FILENO;
+	return fd;
 }
 
 static ssize_t

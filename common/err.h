@@ -1,11 +1,11 @@
 /*
  * err: every error of the Kafka protocol, once (https://kafka.apache.org/protocol#protocol_error_codes).
  *
- * Functions that can fail return enum err, so that what a handler finds out is what the client is told. LMDB's and
- * the system's own codes are translated at the seams (storage/env.c), never passed up.
+ * Functions that can fail return enum err, so that what a handler finds out is what the client is told.
+ * LMDB's and the system's own codes are translated at the seams (storage/env.c), never passed up.
  *
- * Each row: name, code on the wire, RETRY where a client may send the same again and hope (Kafka's own clients do:
- * subclasses of its RetriableException), FINAL where not, and a few words for people.
+ * Each row: name, code on the wire, RETRY where a client may send the same again and hope (Kafka's own
+ * clients do: subclasses of its RetriableException), FINAL where not, and a few words for people.
  */
 #ifndef COMMON_ERR_H
 #define COMMON_ERR_H

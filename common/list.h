@@ -16,10 +16,11 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_OF(link, type, member) ((type *)(void *)((char *)(link) - offsetof(type, member)))
+#define LIST_OF(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 /* `it` may be removed within the loop; its successor may not. */
-#define LIST_EACH(head, it)                                                                                            \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+#define LIST_EACH(head, it)                                                                                  \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                            \
+	     it = it##_next, it##_next = it->next)
 
 static inline void
 list_init(struct list *l)

@@ -29,8 +29,8 @@ struct bytes {
 };
 
 /*
- * Record batches in a request or an answer. Decoded: one view in `at`. To be encoded: either one view, or, where
- * iov_n > 0, that many pieces which together are n bytes and are sent without being copied.
+ * Record batches in a request or an answer. Decoded: one view in `at`. To be encoded: either one view, or,
+ * where iov_n > 0, that many pieces which together are n bytes and are sent without being copied.
  */
 struct records {
 	const uint8_t *at;
@@ -40,7 +40,7 @@ struct records {
 };
 
 #define STR(literal) ((struct str){ .at = (literal), .n = (int32_t)sizeof(literal) - 1 })
-#define STR_NULL ((struct str){ .at = NULL, .n = -1 })
+#define STR_NULL     ((struct str){ .at = NULL, .n = -1 })
 /* For printf's "%.*s": null prints as nothing. */
 #define STR_ARG(s) ((s).n > 0 ? (int)(s).n : 0), ((s).n > 0 ? (s).at : "")
 
@@ -50,8 +50,9 @@ bool str_eq(struct str a, struct str b); /* null equals only null */
 int str_cmp(struct str a, struct str b); /* memcmp order, shorter first; null before all */
 bool str_is(struct str s, const char *c);
 struct str str_keep(struct arena *arena, struct str s); /* copy that lives as long as the arena */
-char *str_c(struct arena *arena, struct str s);		/* NUL-terminated copy in the arena; "" for null */
-/* A decimal number, with an optional '-', and nothing else; false (and *out untouched) otherwise or on overflow. */
+char *str_c(struct arena *arena, struct str s);         /* NUL-terminated copy in the arena; "" for null */
+/* A decimal number, with an optional '-', and nothing else; false (and *out untouched) otherwise or on
+ * overflow. */
 bool str_to_int64(struct str s, int64_t *out);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * UUIDs as Kafka uses them: 16 random bytes, written as 22 characters of URL-safe base64 without padding.
- * All zeros means "no id". Ids never begin with '-', as Kafka's never do, so that they can be command-line arguments.
+ * All zeros means "no id". Ids never begin with '-', as Kafka's never do, so that they can be command-line
+ * arguments.
  */
 #ifndef COMMON_UUID_H
 #define COMMON_UUID_H

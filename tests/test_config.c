@@ -13,7 +13,8 @@ run(struct config *c, char *line)
 {
 	char *argv[32] = { "broker" };
 	int argc = 1;
-	for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " "))
+	char *rest;
+	for (char *word = strtok_r(line, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
 		argv[argc++] = word;
 	config_init(c);
 	return config_parse_args(c, argc, argv);

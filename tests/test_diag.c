@@ -78,8 +78,9 @@ time_is_utc_with_milliseconds(void **state)
 			 7);
 	assert_int_equal(end, 24);
 	time_t now = time(NULL);
-	struct tm *utc = gmtime(&now);
-	assert_true(y == utc->tm_year + 1900 || y == utc->tm_year + 1899);
+	struct tm utc;
+	assert_non_null(gmtime_r(&now, &utc));
+	assert_true(y == utc.tm_year + 1900 || y == utc.tm_year + 1899);
 }
 
 static void
