@@ -235,7 +235,7 @@ odd_batches(void **state)
 	expect_in_records(batch_with(&arena, 11, 40), "a length of 40, less than its header's");
 	expect_in_records(batch_with(&arena, 61, 0x7f), "!!: a record of -64 bytes, 37 left");
 	expect_in_records(batch_with(&arena, 65, 0x7e), "    !!: longer than the record\n");
-	expect_in_records(batch_with(&arena, 76, 2), "    !!: bytes left over in the record\n");
+	expect_in_records(batch_with(&arena, 76, 0), "    !!: bytes left over in the record\n");
 	batch.n -= 1;
 	expect_in_records(batch, "batch[0]: base offset 7, cut: 98 of 99 bytes\n");
 	batch.n = 60;
