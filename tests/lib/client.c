@@ -184,7 +184,8 @@ client_batch_stamp(struct records *batch, int64_t producer_id, int16_t epoch, in
 }
 
 void
-client_send_produce(struct client *c, const char *topic, int32_t partition, int16_t acks, struct records records)
+client_send_produce(struct client *c, const char *topic, int32_t partition, int16_t acks,
+		    struct records records)
 {
 	struct produce_request_partition_data data = { .index = partition, .records = records };
 	struct produce_request_topic_data asked = { .name = str_of(topic), .partition_data = { &data, 1 } };

@@ -1,6 +1,6 @@
 /*
- * client: a small blocking Kafka client for tests, on the project's own codec. Whoever wants an independent judge uses
- * integration/; here it is order, timing and bytes that are tested.
+ * client: a small blocking Kafka client for tests, on the project's own codec. Whoever wants an independent
+ *judge uses integration/; here it is order, timing and bytes that are tested.
  *
  *	struct client c = client_connect(port);
  *	client_send(&c, API_METADATA, 12, &request);       as often as wanted, then, in the same order
@@ -41,16 +41,19 @@ bool client_is_quiet(struct client *c, int ms);
 bool client_is_closed(struct client *c);
 void client_send_raw(struct client *c, const void *at, size_t n);
 
-/* One batch of `count` records, each `value_bytes` bytes of 'x', not compressed, with a valid CRC. In the arena. */
+/* One batch of `count` records, each `value_bytes` bytes of 'x', not compressed, with a valid CRC. In the
+ * arena. */
 struct records client_batch(struct arena *arena, int32_t count, int32_t value_bytes);
 /* Give a batch a producer's id, epoch and sequence, and compute its CRC again. */
 void client_batch_stamp(struct records *batch, int64_t producer_id, int16_t epoch, int32_t sequence);
 
 /* Shorthands for the usual: one topic, one partition. */
-struct produce_response_partition_response *client_produce(struct client *c, const char *topic, int32_t partition,
-							   int16_t acks, struct records records);
-void client_send_produce(struct client *c, const char *topic, int32_t partition, int16_t acks, struct records records);
-void client_send_fetch(struct client *c, const char *topic, int32_t partition, int64_t offset, int32_t max_wait_ms);
+struct produce_response_partition_response *
+client_produce(struct client *c, const char *topic, int32_t partition, int16_t acks, struct records records);
+void client_send_produce(struct client *c, const char *topic, int32_t partition, int16_t acks,
+			 struct records records);
+void client_send_fetch(struct client *c, const char *topic, int32_t partition, int64_t offset,
+		       int32_t max_wait_ms);
 struct fetch_response_partition_data *client_receive_fetch(struct client *c);
 void client_create_topic(struct client *c, const char *topic, int32_t partitions);
 

@@ -12,7 +12,7 @@
 #include "tests/lib/test.h"
 
 #define PATIENCE_MS 20000
-#define ARGS_MOST 32
+#define ARGS_MOST   32
 
 static void
 nap(void)

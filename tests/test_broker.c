@@ -1,0 +1,361 @@
+/*
+ * The real broker, seen through sockets: order, waiting, waking, dying. Broad coverage by real clients is in
+ * integration/.
+ */
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "tests/lib/client.h"
+#include "tests/lib/live_broker.h"
+#include "tests/lib/test.h"
+
+static char *dir;
+
+static int
+make_dir(void **state)
+{
+	(void)state;
+	dir = test_dir_make();
+	return 0;
+}
+
+static int
+remove_dir(void **state)
+{
+	(void)state;
+	test_dir_remove(dir);
+	return 0;
+}
+
+static void
+test_starts_and_stops(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	int64_t before_ms = clock_monotonic_ms();
+	assert_int_equal(live_broker_stop(&b), 0);
+	assert_true(clock_monotonic_ms() - before_ms < 5000);
+}
+
+static void
+test_produced_is_fetched(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	struct records sent = client_batch(&c.arena, 3, 100);
+	struct produce_response_partition_response *p = client_produce(&c, "t", 0, -1, sent);
+	assert_int_equal(p->error_code, ERR_NONE);
+	assert_int_equal(p->base_offset, 0);
+	assert_int_equal(client_produce(&c, "t", 0, 1, sent)->base_offset, 3);
+	client_send_fetch(&c, "t", 0, 0, 5000);
+	struct fetch_response_partition_data *f = client_receive_fetch(&c);
+	assert_int_equal(f->error_code, ERR_NONE);
+	assert_true(f->records.n >= sent.n);
+	assert_memory_equal(f->records.at + 16, sent.at + 16,
+			    (size_t)sent.n - 16); /* untouched behind the leader epoch */
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* A fetch that waits must not be overtaken by the answers to later requests of its connection. */
+static void
+test_answers_keep_the_order_of_requests(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port), other = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, 10000);
+	for (int i = 0; i < 100; i++)
+		client_send_produce(&c, "t", 0, i % 2 ? -1 : 1, client_batch(&c.arena, 1, 10));
+	struct fetch_response_partition_data *f =
+	    client_receive_fetch(&c); /* correlation ids are checked inside */
+	assert_true(f->records.n > 0);
+	for (int i = 0; i < 100; i++) {
+		const struct produce_response *r = client_receive(&c);
+		assert_int_equal(r->responses.at[0].partition_responses.at[0].base_offset, i);
+	}
+	client_close(&c);
+	client_close(&other);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* Both durabilities wake by different ways: through the checkpointer, and at the commit itself. */
+static void
+wake_up_with(const char *durability)
+{
+	struct live_broker b = live_broker_start(dir, "-w", "3", "-o", durability, NULL);
+	struct client waiter = client_connect(b.port), writer = client_connect(b.port),
+		      third = client_connect(b.port);
+	client_create_topic(&writer, "t", 4);
+	for (int round = 0; round < 50; round++) {
+		int16_t acks = round % 2 ? 1 : -1;
+		client_send_fetch(&waiter, "t", 2, round, 15000);
+		if (round % 3 == 0) /* else the fetch may or may not be there first: both must work */
+			assert_true(client_is_quiet(&waiter, 5));
+		int64_t before_ms = clock_monotonic_ms();
+		assert_int_equal(
+		    client_produce(&writer, "t", 2, acks, client_batch(&writer.arena, 1, 10))->base_offset,
+		    round);
+		struct fetch_response_partition_data *f = client_receive_fetch(&waiter);
+		assert_true(f->records.n > 0);
+		assert_true(clock_monotonic_ms() - before_ms < 5000);
+	}
+	client_close(&waiter);
+	client_close(&writer);
+	client_close(&third);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_a_commit_in_another_worker_wakes_a_fetch(void **state)
+{
+	(void)state;
+	wake_up_with("durability=durable");
+}
+
+static void
+test_relaxed_wakes_too(void **state)
+{
+	(void)state;
+	wake_up_with("durability=relaxed");
+}
+
+static void
+test_strict_wakes_too(void **state)
+{
+	(void)state;
+	wake_up_with("durability=strict");
+}
+
+static void
+test_fetch_answers_empty_at_its_deadline(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	int64_t before_ms = clock_monotonic_ms();
+	client_send_fetch(&c, "t", 0, 0, 200);
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	int64_t took_ms = clock_monotonic_ms() - before_ms;
+	assert_in_range(took_ms, 150, 5000);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_stop_answers_what_waits(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, 60000);
+	assert_true(client_is_quiet(&c, 50));
+	assert_int_equal(live_broker_stop(&b), 0);
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	assert_true(client_is_closed(&c));
+	client_close(&c);
+}
+
+static void
+test_acks_0_is_not_answered(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	client_send_produce(&c, "t", 0, 0, client_batch(&c.arena, 1, 10));
+	assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10))->base_offset, 1);
+	client_send_produce(&c, "no-such-topic", 0, 0, client_batch(&c.arena, 1, 10));
+	assert_true(client_is_closed(&c)); /* all that a producer with acks=0 can notice of an error */
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_idempotent_retry_is_answered_with_the_original(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	struct init_producer_id_request ask;
+	message_defaults(&init_producer_id_request_message, &ask);
+	ask.transactional_id = STR_NULL;
+	client_create_topic(&c, "t", 1);
+	const struct init_producer_id_response *id = client_call(&c, API_INIT_PRODUCER_ID, 3, &ask);
+	assert_int_equal(id->error_code, ERR_NONE);
+	for (int i = 0; i < 3; i++) {
+		struct records batch = client_batch(&c.arena, 2, 10);
+		client_batch_stamp(&batch, id->producer_id, id->producer_epoch, i * 2);
+		for (int again = 0; again < 3; again++) {
+			struct produce_response_partition_response *p = client_produce(&c, "t", 0, -1, batch);
+			assert_int_equal(p->error_code, ERR_NONE);
+			assert_int_equal(p->base_offset, i * 2);
+		}
+	}
+	struct records gap = client_batch(&c.arena, 1, 10);
+	client_batch_stamp(&gap, id->producer_id, id->producer_epoch, 9);
+	assert_int_equal(client_produce(&c, "t", 0, -1, gap)->error_code, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_acknowledged_survives_kill_of_everything(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10))->base_offset,
+				 i);
+	client_close(&c);
+	live_broker_kill(&b);
+	b = live_broker_start(dir, "-w", "3", NULL); /* at once, on the same directory */
+	c = client_connect(b.port);
+	assert_int_equal(client_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 10))->base_offset, 100);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* Connections are dealt out evenly, so two connections are on two workers. */
+static void
+test_a_killed_worker_harms_only_its_own_clients(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c[2] = { client_connect(b.port), client_connect(b.port) };
+	client_create_topic(&c[0], "t", 1);
+	assert_int_equal(client_produce(&c[1], "t", 0, -1, client_batch(&c[1].arena, 1, 10))->base_offset, 0);
+	pid_t victim = live_broker_process(&b, "worker-0");
+	int64_t before_ms = clock_monotonic_ms();
+	kill(victim, SIGKILL);
+	live_broker_successor(&b, "worker-0", victim);
+	assert_true(clock_monotonic_ms() - before_ms < 1000);
+	bool closed[2] = { !client_is_quiet(&c[0], 0), !client_is_quiet(&c[1], 0) };
+	assert_int_equal(closed[0] + closed[1], 1);
+	struct client *living = &c[closed[0] ? 1 : 0], fresh = client_connect(b.port);
+	for (int i = 1; i < 20; i += 2) {
+		assert_int_equal(
+		    client_produce(living, "t", 0, -1, client_batch(&living->arena, 1, 10))->base_offset, i);
+		assert_int_equal(
+		    client_produce(&fresh, "t", 0, -1, client_batch(&fresh.arena, 1, 10))->base_offset,
+		    i + 1);
+	}
+	assert_int_equal(live_broker_said(&b, "process was killed process=worker-0"), 1);
+	client_close(&c[0]);
+	client_close(&c[1]);
+	client_close(&fresh);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_a_killed_checkpointer_delays_and_loses_nothing(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 60; i++) {
+		if (i % 20 == 10) {
+			pid_t victim = live_broker_process(&b, "checkpointer");
+			kill(victim, SIGKILL);
+			if (i > 30)
+				live_broker_successor(&b, "checkpointer", victim);
+		}
+		struct produce_response_partition_response *p =
+		    client_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 10));
+		assert_int_equal(p->error_code, ERR_NONE);
+		assert_int_equal(p->base_offset, i);
+	}
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_half_closed_clients_get_their_answers(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	client_send_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 10));
+	assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+	const struct produce_response *r = client_receive(&c);
+	assert_int_equal(r->responses.at[0].partition_responses.at[0].error_code, ERR_NONE);
+	assert_true(client_is_closed(&c));
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_idle_connections_are_closed(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "connections.max.idle.ms=300", NULL);
+	struct client c = client_connect(b.port), waits = client_connect(b.port);
+	client_create_topic(&waits, "t", 1);
+	client_send_fetch(&waits, "t", 0, 0, 1500);
+	assert_true(client_is_closed(&c));
+	assert_int_equal(client_receive_fetch(&waits)->records.n, 0); /* waiting is not being idle */
+	client_close(&c);
+	client_close(&waits);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static void
+test_a_deleted_topic_ends_the_fetches_that_wait_for_it(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client waiter = client_connect(b.port), admin = client_connect(b.port);
+	client_create_topic(&admin, "t", 1);
+	client_send_fetch(&waiter, "t", 0, 0, 15000);
+	assert_true(client_is_quiet(&waiter, 20));
+	struct str names[] = { STR("t") };
+	struct delete_topics_request request;
+	message_defaults(&delete_topics_request_message, &request);
+	request.topic_names.at = names;
+	request.topic_names.n = 1;
+	const struct delete_topics_response *r = client_call(&admin, API_DELETE_TOPICS, 4, &request);
+	assert_int_equal(r->responses.at[0].error_code, ERR_NONE);
+	assert_int_equal(client_receive_fetch(&waiter)->error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	client_close(&waiter);
+	client_close(&admin);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+#define LIVE(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LIVE(test_starts_and_stops),
+		LIVE(test_produced_is_fetched),
+		LIVE(test_answers_keep_the_order_of_requests),
+		LIVE(test_a_commit_in_another_worker_wakes_a_fetch),
+		LIVE(test_relaxed_wakes_too),
+		LIVE(test_strict_wakes_too),
+		LIVE(test_fetch_answers_empty_at_its_deadline),
+		LIVE(test_stop_answers_what_waits),
+		LIVE(test_acks_0_is_not_answered),
+		LIVE(test_idempotent_retry_is_answered_with_the_original),
+		LIVE(test_acknowledged_survives_kill_of_everything),
+		LIVE(test_a_killed_worker_harms_only_its_own_clients),
+		LIVE(test_a_killed_checkpointer_delays_and_loses_nothing),
+		LIVE(test_half_closed_clients_get_their_answers),
+		LIVE(test_idle_connections_are_closed),
+		LIVE(test_a_deleted_topic_ends_the_fetches_that_wait_for_it),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
