@@ -14,8 +14,7 @@
 #define AT_MAX_TIMESTAMP 35
 #define ATTR_LOG_APPEND  0x08u
 
-/* --- runs become rows
- * ----------------------------------------------------------------------------------------- */
+/* --- runs become rows ------------------------------------------------------------------------------- */
 
 /* Where in the pieces the next byte is to be taken from. */
 struct source {
@@ -88,8 +87,7 @@ add_piece(struct store_txn *txn, struct pending_run *run, uint8_t *at, int32_t b
 	run->bytes += bytes;
 }
 
-/* --- the batch's own bytes
- * ------------------------------------------------------------------------------------ */
+/* --- the batch's own bytes -------------------------------------------------------------------------- */
 
 /* Neither of the two is covered by the CRC; the timestamps are. */
 static void
@@ -111,8 +109,7 @@ stamp(uint8_t *at, const struct batch *batch, const struct part *part, int64_t l
 	put_u32(at + AT_CRC, crc32c(at + AT_ATTRIBUTES, (size_t)batch->bytes - AT_ATTRIBUTES));
 }
 
-/* --- store.h
- * -------------------------------------------------------------------------------------------------- */
+/* --- store.h ---------------------------------------------------------------------------------------- */
 
 static enum err
 add(struct store_txn *txn, struct touched *touched, uint8_t *at, const struct batch *batch,

@@ -7,8 +7,7 @@
 #define LENGTH_AT        12 /* the length field counts from here */
 #define CRC_FROM         21
 #define CODEC_MAX        CODEC_ZSTD
-#define RECORD_BYTES_MIN 7 /* length, attributes, two deltas, null key, null value, no headers: a byte each  \
-			    */
+#define RECORD_BYTES_MIN 7 /* length, attributes, two deltas, key, value, headers: a byte each */
 #define OPENED_BYTES_MAX                                                                                     \
 	((size_t)256 * 1024 * 1024) /* what a compressed batch may grow to when it is opened */
 
@@ -67,8 +66,7 @@ batch_parse(const uint8_t *at, size_t n, struct batch *out)
 	return true;
 }
 
-/* --- the gate
- * ------------------------------------------------------------------------------------------------- */
+/* --- the gate --------------------------------------------------------------------------------------- */
 
 static enum err
 refuse(struct batch_fault *fault, enum err e, int32_t record, const char *why)
@@ -122,8 +120,10 @@ check_header(const struct batch *b, const struct batch_rules *rules, struct batc
 	return ERR_NONE;
 }
 
-/* All records, one behind another up to the very end. Finds the greatest timestamp, which the header may have
- * wrong. */
+/*
+ * All records, one behind another up to the very end. Finds the greatest timestamp, which the header may
+ * have wrong.
+ */
 static enum err
 walk_plain(struct batch *b, const struct batch_rules *rules, struct batch_fault *fault)
 {

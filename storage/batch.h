@@ -1,13 +1,15 @@
 /*
  * batch: one RecordBatch (message format v2, KIP-98), as clients send it and as the log keeps it.
  *
- *	byte  0 base offset i64      8 length i32 (of what follows)   12 leader epoch i32    16 magic i8 (2)
- *	     17 crc u32 (of 21..)   21 attributes i16                 23 last offset delta   27 base timestamp
- *i64 35 max timestamp i64   43 producer id i64                51 producer epoch i16  53 base sequence i32 57
- *record count i32    61 the records, compressed together or not at all
+ *	byte  0 base offset i64      8 length i32 (of what follows)   12 leader epoch i32
+ *	     16 magic i8 (2)        17 crc u32 (of 21..)              21 attributes i16
+ *	     23 last offset delta   27 base timestamp i64             35 max timestamp i64
+ *	     43 producer id i64     51 producer epoch i16             53 base sequence i32
+ *	     57 record count i32    61 the records, compressed together or not at all
  *
  * The CRC begins behind base offset and leader epoch, so the broker stamps those two without computing it
- *again; all else stays exactly as it came. batch_check() is the gate: nothing that it refused is ever stored.
+ * again; all else stays exactly as it came. batch_check() is the gate: nothing that it refused is ever
+ * stored.
  */
 #ifndef STORAGE_BATCH_H
 #define STORAGE_BATCH_H
@@ -68,11 +70,11 @@ struct batch_fault {
 /*
  * Check that the n bytes at `at` are exactly one valid batch from a producer, and decode its header.
  * Uncompressed records are walked one by one (lengths, offset deltas, counts, keys where required);
- * compressed ones are opened only where keys are required. CORRUPT_MESSAGE        cut, wrong CRC, lengths or
- * counts that cannot be INVALID_RECORD         more than one batch, control batch from a client, record
- * without key, bad deltas, negative count UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
- * UNSUPPORTED_COMPRESSION_TYPE     zstd where not allowed, unknown codec
- * MESSAGE_TOO_LARGE      over max_bytes
+ * compressed ones are opened only where keys are required. CORRUPT_MESSAGE        cut, wrong CRC, lengths
+ * or counts that cannot be INVALID_RECORD         more than one batch, control batch from a client,
+ * record without key, bad deltas, negative count UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
+ * UNSUPPORTED_COMPRESSION_TYPE     zstd where not allowed, unknown codec MESSAGE_TOO_LARGE      over
+ * max_bytes
  */
 MUST_CHECK enum err batch_check(const uint8_t *at, size_t n, const struct batch_rules *rules,
 				struct batch *out, struct batch_fault *fault);
@@ -87,8 +89,8 @@ struct record {
 
 /*
  * Walk the records of a stored batch, opening its compression (libz, libsnappy raw and in Java's framing,
- *liblz4 frames, libzstd). Decompressed size is bounded by `max_bytes`. records_open -> records_next until
- *false -> records_failed? -> records_close
+ * liblz4 frames, libzstd). Decompressed size is bounded by `max_bytes`. records_open -> records_next
+ * until false -> records_failed? -> records_close
  */
 struct record_reader;
 MUST_CHECK enum err records_open(const struct batch *b, size_t max_bytes, struct record_reader **out);

@@ -1,8 +1,8 @@
 /*
- * catalog: topics. Three tables that always change together: `topic` by number, and `tname` and `tid`, which
- * lead to the number. Rows of a topic's partitions bear its number, which is never used again: a topic that
- * is deleted and made again under its old name has nothing in common with the old one, whose rows
- * store_clean() frees in its own time.
+ * catalog: topics. Three tables that always change together: `topic` by number, and `tname` and `tid`,
+ * which lead to the number. Rows of a topic's partitions bear its number, which is never used again: a
+ * topic that is deleted and made again under its old name has nothing in common with the old one, whose
+ * rows store_clean() frees in its own time.
  */
 #include "storage/catalog.h"
 
@@ -12,8 +12,7 @@
 #define NAME_MAX_BYTES 249
 #define FIXED_BYTES    (16 + 4 + 8 + 2) /* of a row, before the name */
 
-/* --- the row
- * -------------------------------------------------------------------------------------------------- */
+/* --- the row ---------------------------------------------------------------------------------------- */
 
 /* Reads a row from front to back; stops at the first thing that does not fit. */
 struct row_reader {
@@ -110,8 +109,7 @@ put_topic(struct store_txn *txn, const struct topic *topic)
 	return txn_put(txn, TABLE_TOPIC, key, sizeof(key), row, (size_t)(at - row));
 }
 
-/* --- finding
- * -------------------------------------------------------------------------------------------------- */
+/* --- finding ---------------------------------------------------------------------------------------- */
 
 enum err
 catalog_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, struct topic *out)
@@ -178,8 +176,7 @@ topic_setting(const struct topic *topic, const char *key)
 	return STR_NULL;
 }
 
-/* --- names
- * ---------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------ */
 
 static bool
 is_name_char(char c)
@@ -199,7 +196,9 @@ topic_name_check(struct str name)
 	return ERR_NONE;
 }
 
-/* Kafka names metrics after topics, with '_' for '.'; so names that differ in nothing else must not coexist.
+/*
+ * Kafka names metrics after topics, with '_' for '.'; so names that differ in nothing else must not
+ * coexist.
  */
 static bool
 is_same_metric(struct bytes a, struct str b)
@@ -214,9 +213,8 @@ is_same_metric(struct bytes a, struct str b)
 }
 
 /*
- * TOPIC_ALREADY_EXISTS, or INVALID_TOPIC_EXCEPTION for a collision. Only names that share what precedes the
- * first '.' or
- * '_' can be either.
+ * TOPIC_ALREADY_EXISTS, or INVALID_TOPIC_EXCEPTION for a collision. Only names that share what precedes
+ * the first '.' or '_' can be either.
  */
 static enum err
 check_free(struct store_txn *txn, struct str name)
@@ -239,8 +237,7 @@ check_free(struct store_txn *txn, struct str name)
 	return e != ERR_NONE ? e : scanned;
 }
 
-/* --- changing
- * ------------------------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------------- */
 
 static enum err
 next_number(struct store_txn *txn, uint32_t *out)

@@ -72,8 +72,10 @@ checkpoint_begin(struct store *store, bool *due)
 	return e;
 }
 
-/* The side file is opened with the first checkpoint; the newest slot in it is kept until the other is
- * written. */
+/*
+ * The side file is opened with the first checkpoint; the newest slot in it is kept until the other is
+ * written.
+ */
 static enum err
 open_side_file(struct store *store)
 {
@@ -143,8 +145,7 @@ checkpoint_close(struct store *store)
 	*c = (struct checkpoint){ .fd = -1 };
 }
 
-/* --- store.h
- * -------------------------------------------------------------------------------------------------- */
+/* --- store.h ---------------------------------------------------------------------------------------- */
 
 enum err
 store_checkpoint(struct store *store)

@@ -1,24 +1,26 @@
 /*
  * checkpoint: make commits durable without anybody waiting for a disk under the writer lock.
  *
- * The engine runs without sync. After a power cut each page of the file may then be any of its versions since
- *the last completed sync, so the file alone is worth nothing. A checkpoint makes one snapshot of it safe for
- *ever:
+ * The engine runs without sync. After a power cut each page of the file may then be any of its versions
+ * since the last completed sync, so the file alone is worth nothing. A checkpoint makes one snapshot of
+ * it safe:
  *
  *	begin    take the writer lock, so that there is a newest commit N; read the two meta pages; open a
- *reader on N, the new pin; say `syncing = N`; give the lock back without a change finish   fdatasync(): every
- *page of snapshot N is on disk. Write N's meta pages to the side file, synchronously, over the older of its
- *two slots. Publish `durable = N`. Close the reader on the checkpoint before, the old pin
+ *	         reader on N, the new pin; say `syncing = N`; give the lock back without a change
+ *	finish   fdatasync(): every page of snapshot N is on disk. Write N's meta pages to the side file,
+ *	         synchronously, over the older of its two slots. Publish `durable = N`. Close the reader on
+ *	         the checkpoint before, the old pin
  *
- * The pin keeps the engine from using a page of snapshot N again, so that later commits leave these pages as
- *they are, whatever reaches the disk of theirs. After a power cut recovery.c puts N's meta pages back, and
- *the file is snapshot N. The old pin goes only when the new slot is on disk: a torn slot leaves the other
- *one, with its pages still there.
+ * The pin keeps the engine from using a page of snapshot N again, so that later commits leave these pages
+ * as they are, whatever reaches the disk of theirs. After a power cut recovery.c puts N's meta pages
+ * back, and the file is snapshot N. The old pin goes only when the new slot is on disk: a torn slot
+ * leaves the other one, with its pages still there.
  *
- * Hence two rules. The first checkpoint of a run comes before its first write: what a run before left pinned
- *is pinned no longer. And without a live pin nobody may write (writes_ok).
+ * Hence two rules. The first checkpoint of a run comes before its first write: what a run before left
+ * pinned is pinned no longer. And without a live pin nobody may write (writes_ok).
  *
- * The two halves are separate functions for the tests' sake: they put commits, and power cuts, between them.
+ * The two halves are separate functions for the tests' sake: they put commits, and power cuts, between
+ * them.
  */
 #ifndef STORAGE_CHECKPOINT_H
 #define STORAGE_CHECKPOINT_H

@@ -1,11 +1,11 @@
 /*
  * ckptfile: the side file DIR/ckpt. Two slots, written in turn; the valid one with the greater sequence
- *number counts.
+ * number counts. Slot 0 is at byte 0, slot 1 at CKPT_STRIDE; within a slot:
  *
- *	slot 0 at byte 0, slot 1 at CKPT_STRIDE; within a slot
- *	 0 "FORKACKP"   8 format u32      12 flags u32 (1: clean stop)   16 sequence u64    24 commit u64
- *	32 page u32    36 boot id, 36 characters      124 CRC-32C u32 of bytes 0 to 123 and the meta pages
- *	128 meta page 0, 4096 bytes    4224 meta page 1, 4096 bytes
+ *	   0 "FORKACKP"      8 format u32     12 flags u32 (1: clean stop)   16 sequence u64
+ *	  24 commit u64     32 page u32       36 boot id, 36 characters
+ *	 124 CRC-32C u32 of bytes 0 to 123 and the meta pages
+ *	 128 meta page 0, 4096 bytes        4224 meta page 1, 4096 bytes
  *
  * Of a meta page its first 4096 bytes are kept, whatever the page size: the engine uses the first 152.
  */

@@ -1,10 +1,12 @@
 /*
  * codec: open compressed records, all at once, into memory that never grows beyond a bound, whatever the
- *bytes claim.
+ * bytes claim.
  *
  *	gzip     any number of members in a row
- *	snappy   a raw block, or the framing of Java's snappy library: 16 bytes that begin with 82 53 4e 41 50
- *50 59 00, then blocks, each a big-endian u32 length and a raw block lz4      frames    zstd   frames
+ *	snappy   a raw block, or the framing of Java's snappy library: 16 bytes that begin with
+ *	         82 53 4e 41 50 50 59 00, then blocks, each a big-endian u32 length and a raw block
+ *	lz4      frames
+ *	zstd     frames
  */
 #ifndef STORAGE_CODEC_H
 #define STORAGE_CODEC_H

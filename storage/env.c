@@ -52,8 +52,7 @@ env_error(struct store *store, int rc, const char *doing)
 	return ERR_KAFKA_STORAGE_ERROR;
 }
 
-/* --- tables
- * --------------------------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------------------------------------- */
 
 static int
 open_tables(struct store *store, MDB_txn *mdb, unsigned flags)
@@ -151,11 +150,12 @@ env_open_tables(struct store *store, bool create)
 	return e;
 }
 
-/* --- open, close
- * ---------------------------------------------------------------------------------------------- */
+/* --- open, close ------------------------------------------------------------------------------------ */
 
-/* glibc gives large heaps back to the kernel after each transaction and faults them in again in the next: 2
- * to 3 times slower. */
+/*
+ * glibc gives large heaps back to the kernel after each transaction and faults them in again in the next:
+ * 2 to 3 times slower.
+ */
 static void
 keep_heap(void)
 {

@@ -1,13 +1,14 @@
 /*
- * env: the environment that all processes share, and the one seam where the engine's and the system's error
- *codes become Kafka's. What struct store is made of; for the files of storage/ alone.
+ * env: the environment that all processes share, and the one seam where the engine's and the system's
+ * error codes become Kafka's. What struct store is made of; for the files of storage/ alone.
  *
  * An error of the engine is one of four things (env_error):
  *
  *	no room        disk or map full. The transaction is lost, disk_full is set, the store goes on
- *	panic          a commit failed half way through a meta page: the process ends, the next one starts
- *from the file lost snapshot  the process read the meta page while it changed; txn.c renews once anything
- *else  KAFKA_STORAGE_ERROR, and a line in diag that says what was being done
+ *	panic          a commit failed half way through a meta page: the process ends, the next one
+ *	               starts from the file
+ *	lost snapshot  the process read the meta page while it changed; txn.c renews once
+ *	anything else  KAFKA_STORAGE_ERROR, and a line in diag that says what was being done
  */
 #ifndef STORAGE_ENV_H
 #define STORAGE_ENV_H

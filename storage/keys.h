@@ -2,49 +2,55 @@
  * keys: every table of the store, byte by byte, and the format version that stands for all of them.
  *
  * Numbers are big-endian, so that memcmp order of keys is their order. A timestamp in a value is an i64.
- *Every value is at most ROW_BYTES long and so takes one page at most: the engine looks for several free pages
- *in a row in quadratic time, under the writer lock.
+ * Every value is at most ROW_BYTES long and so takes one page at most: the engine looks for several free
+ * pages in a row in quadratic time, under the writer lock.
  *
- *	table  key                                                value
- *	-----  -------------------------------------------------
- *--------------------------------------------------- sys    "format" u32 FORMAT_VERSION "cluster" 22
- *characters: the cluster id "next.topic"                                       u32 number of the next topic
- *	       "next.producer"                                    u64 next producer id
- *	       "gone" + topic u32                                 (empty) a deleted topic whose rows are still
- *to be freed topic  topic u32                                          uuid 16, partitions u32, created ms
- *i64, name length u16, name, settings u16, then per setting: key length u16, key, value length u16, value
- *	tname  name                                               topic u32
- *	tid    uuid 16                                            topic u32
- *	part   topic u32, partition u32                           PART_BYTES, see below; no row: never written
- *to log    topic u32, partition u32, last offset u64, pos u32 a slice of a run (below) time   topic u32,
- *partition u32, last offset u64          max timestamp i64, bytes u64, closed ms i64: of a closed span prod
- *topic u32, partition u32, producer id u64          PROD_BYTES, see below
+ *	table  key                                   value
+ *	-----  ------------------------------------  -------------------------------------------------------
+ *	sys    "format"                              u32 FORMAT_VERSION
+ *	       "cluster"                             22 characters: the cluster id
+ *	       "next.topic"                          u32 number of the next topic
+ *	       "next.producer"                       u64 next producer id
+ *	       "gone" + topic u32                    (empty) a deleted topic whose rows are still to be freed
+ *	topic  topic u32                             uuid 16, partitions u32, created ms i64, name length u16,
+ *	                                             name, settings u16, per setting: key length u16, key,
+ *	                                             value length u16, value
+ *	tname  name                                  topic u32
+ *	tid    uuid 16                               topic u32
+ *	part   topic u32, partition u32              PART_BYTES, see below; no row: never written to
+ *	log    topic u32, partition u32,             a slice of a run (below)
+ *	       last offset u64, position u32
+ *	time   topic u32, partition u32,             of a closed span: max timestamp i64, bytes u64,
+ *	       last offset u64                       closed ms i64
+ *	prod   topic u32, partition u32,             PROD_BYTES, see below
+ *	       producer id u64
  *
- * A run is the batches that one transaction appended to one partition, joined, up to RUN_BYTES (or one batch
- *that is larger). It is cut in slices of ROW_BYTES; all bear the last offset of the whole run, and their
- *position in it. So the first key at or after (topic, partition, wanted offset, 0) is the beginning of the
- *run that holds the wanted offset, or of the next run where there is a gap.
+ * A run is the batches that one transaction appended to one partition, joined, up to RUN_BYTES (or one
+ * batch that is larger). It is cut in slices of ROW_BYTES; all bear the last offset of the whole run, and
+ * their position in it. So the first key at or after (topic, partition, wanted offset, 0) is the
+ * beginning of the run that holds the wanted offset, or of the next run where there is a gap.
  *
- * A span is SPAN_BYTES of consecutive batches. The `time` row of a closed span tells its greatest timestamp,
- *so that a search by time and retention.ms need not look at the batches. The newest span is open: its figures
- *are in `part`.
+ * A span is SPAN_BYTES of consecutive batches. The `time` row of a closed span tells its greatest
+ * timestamp, so that a search by time and retention.ms need not look at the batches. The newest span is
+ * open: its figures are in `part`.
  *
- *	part	 0 log start i64	 8 log end i64		16 row start i64	24 bytes u64
- *		32 leader epoch u32	36 span start i64	44 span bytes u64	52 span max timestamp
- *i64 60 span opened ms i64	68 trail: 3 times (log end i64, commit u64)
+ *	part	 0 log start i64	 8 log end i64		16 row start i64
+ *		24 bytes u64		32 leader epoch u32	36 span start i64
+ *		44 span bytes u64	52 span max timestamp	60 span opened ms
+ *		68 trail: 3 times (log end i64, commit u64)
  *
  *	log start, log end   offsets that can be read: [start, end)
  *	row start            rows of runs that end before this offset are freed already; <= log start
  *	bytes                of the runs from log start on
- *	trail                which commits moved the log end: partition.c
+ *	trail                which commits moved the log end: partition.h
  *
  *	prod	 0 epoch u16		 2 batches u16		 4 appended ms i64
- *		12 up to 5 times, oldest first: last sequence u32, last offset delta u32, last offset i64,
- *timestamp i64
+ *		12 up to 5 times, oldest first: last sequence u32, last offset delta u32,
+ *		   last offset i64, timestamp i64
  *
  * To change any of this: raise FORMAT_VERSION, keep the reader of the old version beside the new one, and
- *convert in store_prepare() in steps of at most 400 rows; a store of a newer version is refused. A new table
- *is no change of format: add it to TABLES, store_prepare() creates it.
+ * convert in store_prepare() in steps of at most 400 rows; a store of a newer version is refused. A new
+ * table is no change of format: add it to TABLES, store_prepare() creates it.
  */
 #ifndef STORAGE_KEYS_H
 #define STORAGE_KEYS_H

@@ -3,8 +3,7 @@
 #include "common/diag.h"
 #include "storage/env.h"
 
-/* --- the row
- * -------------------------------------------------------------------------------------------------- */
+/* --- the row ---------------------------------------------------------------------------------------- */
 
 static int64_t
 get_i64(const uint8_t *at)
@@ -48,8 +47,7 @@ part_encode(const struct part *part, uint8_t row[PART_BYTES])
 	}
 }
 
-/* --- the trail
- * ------------------------------------------------------------------------------------------------ */
+/* --- the trail -------------------------------------------------------------------------------------- */
 
 /* Index of the newest pair whose commit is <= `commit`; the first one where there is none. */
 static int
@@ -124,8 +122,7 @@ part_trails_mend(struct store_txn *txn)
 	return e != ERR_NONE ? e : scanned;
 }
 
-/* --- load and touch
- * ------------------------------------------------------------------------------------------- */
+/* --- load and touch --------------------------------------------------------------------------------- */
 
 static struct touched *
 find_touched(struct store_txn *txn, uint32_t topic, uint32_t index)
@@ -226,8 +223,7 @@ part_flush(struct store_txn *txn)
 	return ERR_NONE;
 }
 
-/* --- store.h
- * -------------------------------------------------------------------------------------------------- */
+/* --- store.h ---------------------------------------------------------------------------------------- */
 
 enum err
 partition_state(struct store_txn *txn, const struct topic *topic, int32_t index, struct partition *out)

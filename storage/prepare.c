@@ -3,7 +3,7 @@
  *
  *	1. a checkpoint of what is there, which no commit of this run precedes (checkpoint.h)
  *	2. only now are dead readers' slots freed: one of them may be the pin of a checkpointer that died a
- *moment ago, under which workers still write
+ *	   moment ago, under which workers still write
  *	3. tables, and whatever must be mended
  *	4. a checkpoint of that; then writes are allowed
  */

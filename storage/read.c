@@ -1,9 +1,10 @@
 /*
- * read: log_read(), the hot path of fetching. Rows of the map become pieces of the answer; nothing is copied.
+ * read: log_read(), the hot path of fetching. Rows of the map become pieces of the answer; nothing is
+ * copied.
  *
- * Most runs are taken whole: one that ends below `end` and fits the budget is never looked into. Only where
- * the answer begins within a run, or ends in one, are batch headers walked: one run of RUN_BYTES at either
- * end.
+ * Most runs are taken whole: one that ends below `end` and fits the budget is never looked into. Only
+ * where the answer begins within a run, or ends in one, are batch headers walked: one run of RUN_BYTES at
+ * either end.
  */
 #include "storage/append.h"
 #include "storage/env.h"

@@ -6,9 +6,10 @@
 #include "storage/codec.h"
 
 /*
- * A record (KIP-98): length varint (of what follows), attributes i8, timestamp delta varlong, offset delta
- * varint, key length varint and key, value length varint and value, header count varint, then per header: key
- * length varint, key, value length varint, value. Length -1 is null; a header's key is never null.
+ * A record (KIP-98): length varint (of what follows), attributes i8, timestamp delta varlong, offset
+ * delta varint, key length varint and key, value length varint and value, header count varint, then per
+ * header: key length varint, key, value length varint, value. Length -1 is null; a header's key is never
+ * null.
  */
 
 static struct bytes

@@ -54,8 +54,10 @@ recovery_is_due(const char *dir)
 	return true;
 }
 
-/* Each meta page on disk is as new as when the checkpoint was synced, or newer; unreadable ones prove
- * nothing. */
+/*
+ * Each meta page on disk is as new as when the checkpoint was synced, or newer; unreadable ones prove
+ * nothing.
+ */
 static bool
 is_another_file(int fd, const struct ckpt_slot *slot)
 {

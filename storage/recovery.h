@@ -1,19 +1,20 @@
 /*
- * recovery: what start-up does about a power cut. store_recover() in store.h does it; this tells whether it
- *must.
+ * recovery: what start-up does about a power cut. store_recover() in store.h does it; this tells whether
+ * it must.
  *
  * The side file's newest whole slot decides:
  *
- *	no slot, or a clean one    nothing: the file is as it was closed
- *	this boot's                nothing, ever: the page cache is newer than the disk, processes died, the
- *machine did not an earlier boot's          the file is a mixture: put the slot's meta pages back, and it is
- *that snapshot
+ *	no slot, or a clean one   nothing: the file is as it was closed
+ *	this boot's               nothing, ever: the page cache is newer than the disk; processes died, the
+ *	                          machine did not
+ *	an earlier boot's         the file is a mixture: the slot's meta pages are put back, which makes it
+ *	                          that snapshot
  *
  * Putting back twice, or being cut off while doing so, harms nothing: the slot stays until the first
- *checkpoint of the new run, which comes before any write.
+ * checkpoint of the new run, which comes before any write.
  *
  * A data file whose own meta pages are both older than the slot is not the one that the slot speaks of: a
- *backup was put in its place. It is left alone. (Who restores a backup should remove `ckpt` beside it.)
+ * backup was put in its place. It is left alone. (Who restores a backup should remove `ckpt` beside it.)
  */
 #ifndef STORAGE_RECOVERY_H
 #define STORAGE_RECOVERY_H

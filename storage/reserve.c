@@ -27,8 +27,10 @@ file_end(struct store *store)
 	return ((uint64_t)info.me_last_pgno + 1) * store->page_bytes;
 }
 
-/* Free pages inside the file; stops counting at `enough`. Those that a pin still holds come free with the
- * next checkpoint. */
+/*
+ * Free pages inside the file; stops counting at `enough`. Those that a pin still holds come free with the
+ * next checkpoint.
+ */
 static uint64_t
 free_inside(struct store *store, uint64_t enough)
 {

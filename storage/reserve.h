@@ -1,12 +1,12 @@
 /*
- * reserve: room on the disk that is taken before it is needed, so that a full disk stops appends and nothing
- * else.
+ * reserve: room on the disk that is taken before it is needed, so that a full disk stops appends and
+ * nothing else.
  *
- * The checkpointer keeps RESERVE_BYTES of blocks allocated behind the file's last page, without making the
- * file longer. When the disk refuses them, disk_full is set: appends are refused, while deletion, which needs
- * a few pages itself, goes on out of the reserve. It is cleared when the disk gives the blocks again, or when
- * enough pages inside the file have become free: the file never shrinks, so room made by retention is inside
- * it.
+ * The checkpointer keeps RESERVE_BYTES of blocks allocated behind the file's last page, without making
+ * the file longer. When the disk refuses them, disk_full is set: appends are refused, while deletion,
+ * which needs a few pages itself, goes on out of the reserve. It is cleared when the disk gives the
+ * blocks again, or when enough pages inside the file have become free: the file never shrinks, so room
+ * made by retention is inside it.
  */
 #ifndef STORAGE_RESERVE_H
 #define STORAGE_RESERVE_H
@@ -25,8 +25,10 @@ struct reserve {
 				  commits */
 };
 
-/* Keep it, and decide about disk_full. Cheap where nothing is to be done; the checkpointer's, at each
- * checkpoint. */
+/*
+ * Keep it, and decide about disk_full. Cheap where nothing is to be done; the checkpointer's, at each
+ * checkpoint.
+ */
 void reserve_keep(struct store *store);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * run: walk the rows of one run, batch by batch, without copying more than a header.
  *
- * Rows are fetched from the scan only as far as they are asked for, and put as pieces of the map at the end
- *of a slice (log_read's answer grows in this way). A header may straddle two rows, a batch many.
+ * Rows are fetched from the scan only as far as they are asked for, and put as pieces of the map at the
+ * end of a slice (log_read's answer grows in this way). A header may straddle two rows, a batch many.
  *
- *	run_walk_begin() with the scan on a run's first row, then run_walk_header() at 0, at 0 + its bytes,
- *... run_walk_load() to the end leaves the scan on the next run's first row.
+ * Begin with the scan on a run's first row, then ask for the headers at 0, at 0 + its bytes, and so on.
+ * When the run is complete the scan stands on the next run's first row.
  */
 #ifndef STORAGE_RUN_H
 #define STORAGE_RUN_H
@@ -34,8 +34,10 @@ struct run_batch {
 void run_walk_begin(struct run_walk *w, struct scan *scan, struct arena *arena, struct log_slice *slice);
 /* Fetch rows until `bytes` of the run are there or it is complete. */
 void run_walk_load(struct run_walk *w, int64_t bytes);
-/* The batch that begins at byte `pos`, which must not go backwards from call to call; false: no whole batch
- * begins there. */
+/*
+ * The batch that begins at byte `pos`, which must not go backwards from call to call; false: no whole
+ * batch begins there.
+ */
 bool run_walk_header(struct run_walk *w, int32_t pos, struct run_batch *out);
 /* Copy n bytes from byte `pos` on; false: the run is shorter. */
 bool run_walk_copy(struct run_walk *w, int32_t pos, void *to, int32_t n);

@@ -1,31 +1,32 @@
 /*
  * store: topics, their partitions' logs, producers and settings, in one crash-safe environment that many
- *processes share. The only header of storage/ (with batch.h, which it brings along) that broker/ includes; it
- *knows nothing of LMDB nor of rows, so that another engine could stand behind it.
+ * processes share. The only header of storage/ (with batch.h, which it brings along) that broker/
+ * includes; it knows nothing of LMDB nor of rows, so that another engine could stand behind it.
  *
  * Who calls what:
  *
  *	supervisor     store_shared_init() in shared memory, before it forks. It never opens the store.
  *	checkpointer   store_recover(), store_open(), store_prepare(), then store_checkpoint() again and
- *again, store_reap() after a process died, store_finish() at the end worker         store_open(); per request
- *store_read() .. store_read_end(); once a turn store_write() .. store_commit() cleaner        store_open(),
- *store_clean() in small steps
+ *	               again, store_reap() after a process died, store_finish() at the end
+ *	worker         store_open(); per request store_read() .. store_read_end(); once a turn
+ *	               store_write() .. store_commit()
+ *	cleaner        store_open(), store_clean() in small steps
  *
- * A commit has a number. It is visible to every process at once, survives the death of any process at once,
- *and is on disk when shared->durable has reached its number: the checkpointer's work. Who promises durability
- *answers then.
+ * A commit has a number. It is visible to every process at once, survives the death of any process at
+ * once, and is on disk when shared->durable has reached its number: the checkpointer's work. Who promises
+ * durability answers then.
  *
  *	log start          high watermark = last stable offset        log end
  *	|----- on disk, consumers read it -----|---- committed, not yet known to be on disk ----|
  *
- * The high watermark is no state of its own: each partition remembers which commits moved its log end, so any
- *process computes it from its snapshot and shared->durable. Nobody has to raise it, so nobody's death can
- *hold it back.
+ * The high watermark is no state of its own: each partition remembers which commits moved its log end, so
+ * any process computes it from its snapshot and shared->durable. Nobody has to raise it, so nobody's
+ * death can hold it back.
  *
  * Rules: open after the fork, once per process. One read and one write transaction at a time. Neither
- *outlives a callback of the event loop: a forgotten reader makes the file grow, a forgotten writer stops
- *everybody. Views (struct str, iovecs) live until the transaction that gave them ends; in a write
- *transaction, until the next change.
+ * outlives a callback of the event loop: a forgotten reader makes the file grow, a forgotten writer stops
+ * everybody. Views (struct str, iovecs) live until the transaction that gave them ends; in a write
+ * transaction, until the next change.
  */
 #ifndef STORAGE_STORE_H
 #define STORAGE_STORE_H
@@ -46,8 +47,7 @@
 struct store;
 struct store_txn; /* a snapshot, or a snapshot with this turn's changes on top */
 
-/* --- processes
- * ------------------------------------------------------------------------------------------------ */
+/* --- processes -------------------------------------------------------------------------------------- */
 
 enum durability {
 	DURABILITY_DURABLE, /* commits are made durable by checkpoints, readers see only what is durable */
@@ -77,8 +77,10 @@ struct store_shared {
 void store_shared_init(struct store_shared *shared);
 /* Forget what a dead process left in its slot. For the supervisor, when it reaps the process. */
 void store_slot_clear(struct store_shared *shared, int slot);
-/* The slot that has held the writer lock for longest, and for how long; -1: nobody holds it. For the
- * supervisor's watch. */
+/*
+ * The slot that has held the writer lock for longest, and for how long; -1: nobody holds it. For the
+ * supervisor's watch.
+ */
 int store_lock_holder(const struct store_shared *shared, int64_t *held_ns);
 
 struct store_options {
@@ -91,43 +93,50 @@ struct store_options {
 };
 
 /*
- * Put back the last checkpoint if the machine went down without a clean stop (the boot id changed), before
- * anybody opens. Never within one boot: the page cache is newer. *restored tells. KAFKA_STORAGE_ERROR:
- * cannot; the reason is in diag.
+ * Put back the last checkpoint if the machine went down without a clean stop (the boot id changed),
+ * before anybody opens. Never within one boot: the page cache is newer. *restored tells.
+ * KAFKA_STORAGE_ERROR: cannot; the reason is in diag.
  */
 MUST_CHECK enum err store_recover(const char *dir, bool *restored);
 MUST_CHECK enum err store_open(const struct store_options *options, struct store **out);
 void store_close(struct store *store);
 
-/* First process only, before any other opens: create what is missing, check the format version, clear dead
- * readers, first checkpoint, writes_ok = 1. */
+/*
+ * First process only, before any other opens: create what is missing, check the format version, clear
+ * dead readers, first checkpoint, writes_ok = 1.
+ */
 MUST_CHECK enum err store_prepare(struct store *store);
-/* Make every commit so far durable; publishes shared->durable. An error means that the disk failed: stop the
- * broker. */
+/*
+ * Make every commit so far durable; publishes shared->durable. An error means that the disk failed: stop
+ * the broker.
+ */
 MUST_CHECK enum err store_checkpoint(struct store *store);
 /* Final checkpoint, marked clean. */
 MUST_CHECK enum err store_finish(struct store *store);
-/* Free what dead processes held (reader slots). Only where the checkpointer's pin is alive: by the
- * checkpointer itself. */
+/*
+ * Free what dead processes held (reader slots). Only where the checkpointer's pin is alive: by the
+ * checkpointer itself.
+ */
 void store_reap(struct store *store);
 
 /* 22 characters of base64; view lives as long as the store is open. */
 struct str store_cluster_id(const struct store *store);
 
-/* --- transactions
- * --------------------------------------------------------------------------------------------- */
+/* --- transactions ----------------------------------------------------------------------------------- */
 
 /* A snapshot of now. Never waits. End it before returning to the loop. */
 MUST_CHECK enum err store_read(struct store *store, struct store_txn **out);
 void store_read_end(struct store_txn *txn);
 
-/* The writer lock and a snapshot to change. Waits for other writers (tens of microseconds).
- * KAFKA_STORAGE_ERROR while !writes_ok. */
+/*
+ * The writer lock and a snapshot to change. Waits for other writers (tens of microseconds).
+ * KAFKA_STORAGE_ERROR while !writes_ok.
+ */
 MUST_CHECK enum err store_write(struct store *store, struct store_txn **out);
 /*
- * Commit all changes. *commit is the number to wait for (that of the newest commit where nothing changed).
- * KAFKA_STORAGE_ERROR: nothing was changed (disk or map full: disk_full is set). Ends the transaction either
- * way.
+ * Commit all changes. *commit is the number to wait for (that of the newest commit where nothing
+ * changed). KAFKA_STORAGE_ERROR: nothing was changed (disk or map full: disk_full is set). Ends the
+ * transaction either way.
  */
 MUST_CHECK enum err store_commit(struct store_txn *txn, uint64_t *commit);
 void store_abort(struct store_txn *txn);
@@ -135,8 +144,7 @@ void store_abort(struct store_txn *txn);
 bool store_is_durable(const struct store *store, uint64_t commit); /* relaxed: always */
 uint64_t store_snapshot(const struct store_txn *txn); /* newest commit that this transaction sees */
 
-/* --- topics
- * --------------------------------------------------------------------------------------------------- */
+/* --- topics ----------------------------------------------------------------------------------------- */
 
 struct topic_setting {
 	struct str key, value;
@@ -163,11 +171,15 @@ bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, st
 /* Value set for this topic; null: not set, the broker's default holds. */
 struct str topic_setting(const struct topic *topic, const char *key);
 
-/* INVALID_TOPIC_EXCEPTION for names that Kafka refuses: empty, ".", "..", over 249, other than
- * [a-zA-Z0-9._-]. */
+/*
+ * INVALID_TOPIC_EXCEPTION for names that Kafka refuses: empty, ".", "..", over 249, other than
+ * [a-zA-Z0-9._-].
+ */
 MUST_CHECK enum err topic_name_check(struct str name);
-/* TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION, also where the name collides with another ('.' and '_' are
- * one); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all). */
+/*
+ * TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION, also where the name collides with another ('.' and '_'
+ * are one); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
+ */
 MUST_CHECK enum err topic_create(struct store_txn *txn, struct str name, int32_t partitions,
 				 const struct topic_setting *settings, int32_t setting_n, struct arena *arena,
 				 struct topic *out);
@@ -179,8 +191,7 @@ MUST_CHECK enum err topic_configure(struct store_txn *txn, const struct topic *t
 /* Gone for everybody at the commit; its rows are freed by store_clean() in steps. */
 MUST_CHECK enum err topic_delete(struct store_txn *txn, const struct topic *topic);
 
-/* --- partitions
- * ----------------------------------------------------------------------------------------------- */
+/* --- partitions ------------------------------------------------------------------------------------- */
 
 struct partition {
 	int64_t log_start;      /* first offset that can be read */
@@ -204,11 +215,11 @@ struct append_result {
 };
 
 /*
- * Append one checked batch. Base offset and leader epoch are stamped into the caller's bytes, which must stay
- * until store_commit(). log_append_time_ms >= 0: the topic has LogAppendTime, the batch's timestamp, type and
- * CRC are rewritten. OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH (idempotence, KIP-98: five batches
- * per producer and partition); KAFKA_STORAGE_ERROR: disk full, the transaction must be aborted if
- * store_failed() says so.
+ * Append one checked batch. Base offset and leader epoch are stamped into the caller's bytes, which must
+ * stay until store_commit(). log_append_time_ms >= 0: the topic has LogAppendTime, the batch's timestamp,
+ * type and CRC are rewritten. OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH (idempotence, KIP-98:
+ * five batches per producer and partition); KAFKA_STORAGE_ERROR: disk full, the transaction must be
+ * aborted if store_failed() says so.
  */
 MUST_CHECK enum err log_append(struct store_txn *txn, const struct topic *topic, int32_t index, uint8_t *at,
 			       const struct batch *batch, int64_t log_append_time_ms,
@@ -225,8 +236,8 @@ struct log_slice {
 };
 
 /*
- * Whole batches from the one that holds `offset` on, up to `end` (high watermark or last stable offset: no
- * batch that reaches it or beyond), up to max_bytes; where at_least_one, the first batch in any case
+ * Whole batches from the one that holds `offset` on, up to `end` (high watermark or last stable offset:
+ * no batch that reaches it or beyond), up to max_bytes; where at_least_one, the first batch in any case
  * (KIP-74). Nothing to read gives an empty slice. OFFSET_OUT_OF_RANGE: before log start or after `end`.
  */
 MUST_CHECK enum err log_read(struct store_txn *txn, const struct topic *topic, int32_t index, int64_t offset,
@@ -236,22 +247,22 @@ MUST_CHECK enum err log_read(struct store_txn *txn, const struct topic *topic, i
 struct log_position {
 	int64_t offset, timestamp; /* -1, -1: none */
 };
-/* The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Opens compressed
- * batches. */
+/*
+ * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Opens
+ * compressed batches.
+ */
 MUST_CHECK enum err log_find_time(struct store_txn *txn, const struct topic *topic, int32_t index,
 				  int64_t timestamp_ms, int64_t end, struct log_position *out);
 /* The first record below `end` with the greatest timestamp (KIP-734). */
 MUST_CHECK enum err log_max_timestamp(struct store_txn *txn, const struct topic *topic, int32_t index,
 				      int64_t end, struct log_position *out);
 
-/* --- producers
- * ------------------------------------------------------------------------------------------------ */
+/* --- producers -------------------------------------------------------------------------------------- */
 
 /* A producer id that no one had before; promised only once durable. */
 MUST_CHECK enum err producer_id_next(struct store_txn *txn, int64_t *out);
 
-/* --- cleaning
- * ------------------------------------------------------------------------------------------------- */
+/* --- cleaning --------------------------------------------------------------------------------------- */
 
 /* The broker's defaults for topics that set nothing themselves; -1: without limit. */
 struct clean_rules {
@@ -261,8 +272,9 @@ struct clean_rules {
 	int64_t now_ms;
 };
 /*
- * One small step, its own write transaction, at most 400 rows: rows of deleted topics, then what retention.ms
- * and retention.bytes let go (the log start moves first), then forgotten producers. *more: call again soon.
+ * One small step, its own write transaction, at most 400 rows: rows of deleted topics, then what
+ * retention.ms and retention.bytes let go (the log start moves first), then forgotten producers. *more:
+ * call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

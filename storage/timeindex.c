@@ -9,8 +9,7 @@
 #define RECORDS_BYTES_MAX                                                                                    \
 	((size_t)256 * 1024 * 1024) /* what a batch may be when opened, in a search by time */
 
-/* --- spans
- * ---------------------------------------------------------------------------------------------------- */
+/* --- spans ------------------------------------------------------------------------------------------ */
 
 bool
 timeindex_decode(struct bytes key, struct bytes value, struct time_span *out)
@@ -68,8 +67,7 @@ timeindex_add(struct store_txn *txn, struct touched *touched, int64_t max_timest
 	return ERR_NONE;
 }
 
-/* --- walking the batches of an interval
- * ----------------------------------------------------------------------- */
+/* --- walking the batches of an interval ------------------------------------------------------------- */
 
 struct walk {
 	struct scan scan;
@@ -150,8 +148,7 @@ walk_next(struct walk *w)
 	}
 }
 
-/* --- the record within a batch
- * -------------------------------------------------------------------------------- */
+/* --- the record within a batch ---------------------------------------------------------------------- */
 
 /* The first record whose timestamp is >= t; false: none, in spite of the header. */
 static bool
@@ -187,8 +184,7 @@ find_in_batch(struct walk *w, int64_t timestamp_ms, struct log_position *out)
 	return found;
 }
 
-/* --- searching
- * ------------------------------------------------------------------------------------------------ */
+/* --- searching -------------------------------------------------------------------------------------- */
 
 struct search {
 	struct store_txn *txn;
@@ -295,8 +291,8 @@ max_between(struct search *s, int64_t from, int64_t until, int64_t *max)
 }
 
 /*
- * Closed spans that are whole, neither trimmed nor cut by `end`, say their greatest themselves; of at most
- * three others the batches are walked: the first, the one with `end` in it, the open one.
+ * Closed spans that are whole, neither trimmed nor cut by `end`, say their greatest themselves; of at
+ * most three others the batches are walked: the first, the one with `end` in it, the open one.
  */
 static enum err
 max_of_spans(struct search *s, int64_t *max)

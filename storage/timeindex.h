@@ -1,14 +1,14 @@
 /*
  * timeindex: spans of a partition's log and the greatest timestamp in each. log_find_time() and
- *log_max_timestamp() of store.h look for a span that can hold the answer, and walk the batches of that span
- *alone.
+ * log_max_timestamp() of store.h look for a span that can hold the answer, and walk the batches of that
+ * span alone.
  *
- *	log start                                                                log end
- *	|  (trimmed part of) span 0 | span 1, closed | ... | span n, closed | open span |
+ *	log start                                                           log end
+ *	| (rest of) span 0 | span 1, closed |  ...  | span n, closed | open span |
  *
- * Timestamps need not ascend: a span's greatest is exact whatever the order, so the first span whose greatest
- *is >= t holds the first batch whose greatest is >= t. That of a span that is trimmed in part may belong to a
- *batch that is gone; the walk then finds nothing and goes on.
+ * Timestamps need not ascend: a span's greatest is exact whatever the order, so the first span whose
+ * greatest is >= t holds the first batch whose greatest is >= t. That of a span that is trimmed in part
+ * may belong to a batch that is gone; the walk then finds nothing and goes on.
  */
 #ifndef STORAGE_TIMEINDEX_H
 #define STORAGE_TIMEINDEX_H

@@ -18,7 +18,9 @@ bytes_of(MDB_val v)
 	return (struct bytes){ .at = v.mv_data, .n = (int32_t)v.mv_size };
 }
 
-/* Engine errors of a write transaction poison it: committing after one would fail anyway, or worse, not fail.
+/*
+ * Engine errors of a write transaction poison it: committing after one would fail anyway, or worse, not
+ * fail.
  */
 static enum err
 failed(struct store_txn *txn, int rc, const char *doing)
@@ -29,8 +31,7 @@ failed(struct store_txn *txn, int rc, const char *doing)
 	return env_error(txn->store, rc, doing);
 }
 
-/* --- snapshots
- * ------------------------------------------------------------------------------------------------ */
+/* --- snapshots -------------------------------------------------------------------------------------- */
 
 static int
 renew(struct store_txn *txn)
@@ -92,8 +93,7 @@ store_read_end(struct store_txn *txn)
 	txn->now_ms = 0;
 }
 
-/* --- writing
- * -------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------------- */
 
 enum err
 txn_write_always(struct store *store, struct store_txn **out)
@@ -122,8 +122,10 @@ store_write(struct store *store, struct store_txn **out)
 	if (atomic_load(&store->shared->writes_ok) == 0)
 		return ERR_KAFKA_STORAGE_ERROR;
 	enum err e = txn_write_always(store, out);
-	/* The checkpointer may have died while we waited: its pin was there when it mattered only if the flag
-	 * still stands. */
+	/*
+	 * The checkpointer may have died while we waited: its pin was there when it mattered only if the
+	 * flag still stands.
+	 */
 	if (e == ERR_NONE && atomic_load(&store->shared->writes_ok) == 0) {
 		store_abort(*out);
 		return ERR_KAFKA_STORAGE_ERROR;
@@ -157,8 +159,10 @@ raise_to(_Atomic uint64_t *at, uint64_t value)
 		;
 }
 
-/* Without checkpoints a commit that returned is on disk; one whose process died before it could say so may
- * not be. */
+/*
+ * Without checkpoints a commit that returned is on disk; one whose process died before it could say so
+ * may not be.
+ */
 static enum err
 publish_strict(struct store *store, uint64_t commit, bool synced)
 {
@@ -184,8 +188,10 @@ store_commit(struct store_txn *txn, uint64_t *commit)
 		return e;
 	}
 	bool changed = txn->changed;
-	/* The engine gives no number to a commit that changes nothing: then it is the newest one's that
-	 * counts. */
+	/*
+	 * The engine gives no number to a commit that changes nothing: then it is the newest one's that
+	 * counts.
+	 */
 	*commit = changed ? txn_number(txn) : store_snapshot(txn);
 	if (changed)
 		e = env_error(store, mdb_txn_commit(txn->mdb), "commit"); /* ends it also on failure */
@@ -229,8 +235,7 @@ txn_now_ms(struct store_txn *txn)
 	return txn->now_ms;
 }
 
-/* --- rows
- * ----------------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------------- */
 
 enum err
 txn_get(struct store_txn *txn, enum table table, const void *key, size_t key_n, struct bytes *out)
@@ -266,8 +271,7 @@ txn_del(struct store_txn *txn, enum table table, const void *key, size_t key_n)
 	return failed(txn, rc, "delete a row");
 }
 
-/* --- scans
- * ---------------------------------------------------------------------------------------------------- */
+/* --- scans ------------------------------------------------------------------------------------------ */
 
 void
 scan_open(struct scan *s, struct store_txn *txn, enum table table)

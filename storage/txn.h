@@ -1,9 +1,9 @@
 /*
  * txn: one transaction, and rows read and written in it. The files of storage/ use these instead of the
- *engine's calls.
+ * engine's calls.
  *
- * Sticky failure: the first engine error of a write transaction sets `failed`, and all that follows fails at
- *once; committing is then aborting. A scan stops at its first error; scan_close() tells.
+ * Sticky failure: the first engine error of a write transaction sets `failed`, and all that follows fails
+ * at once; committing is then aborting. A scan stops at its first error; scan_close() tells.
  *
  *	struct scan s;
  *	scan_open(&s, txn, TABLE_LOG);
