@@ -20,16 +20,42 @@ def header(key, version, correlation, client="harness"):
 
 def metadata_body(*topics):
     """Metadata v1: no topics at all asks for none."""
-    return struct.pack(">i", len(topics)) + b"".join(string(t) for t in topics)
+    return struct.pack(">i", len(topics)) + b"".join(string(topic) for topic in topics)
 
 
-def fetch_body(topic, offset, max_wait_ms, partition=0, min_bytes=1):
-    """Fetch v4."""
+def fetch_body(topic, offset=0, max_wait_ms=0, partition=0, min_bytes=1):
+    """Fetch v11 of one partition, without a session."""
     return (
-        struct.pack(">iiiibi", -1, max_wait_ms, min_bytes, 50 << 20, 0, 1)
+        struct.pack(">iiiibii", -1, max_wait_ms, min_bytes, 50 << 20, 0, 0, -1)
+        + struct.pack(">i", 1)
         + string(topic)
-        + struct.pack(">iiqi", 1, partition, offset, 1 << 20)
+        + struct.pack(">iiiqqi", 1, partition, -1, offset, -1, 1 << 20)
+        + struct.pack(">i", 0)
+        + string("")
     )
+
+
+def fetched(answer):
+    """(error, high watermark, records) of the one partition in an answer to Fetch v11."""
+    error, _session, topics = struct.unpack_from(">hii", answer, 4)
+    if error or topics != 1:
+        return error, -1, b""
+    at = 14
+    at += 2 + struct.unpack_from(">h", answer, at)[0] + 4  # topic name, count of partitions
+    _index, error, high_watermark, _stable, _start, aborted = struct.unpack_from(">ihqqqi", answer, at)
+    at += 34 + 16 * max(aborted, 0) + 4
+    size = struct.unpack_from(">i", answer, at)[0]
+    return error, high_watermark, answer[at + 4 : at + 4 + max(size, 0)]
+
+
+def codecs(records):
+    """The codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd) of each whole record batch."""
+    found, at = [], 0
+    while at + 23 <= len(records):
+        size = struct.unpack_from(">i", records, at + 8)[0] + 12
+        found.append(struct.unpack_from(">h", records, at + 21)[0] & 7)
+        at += size
+    return found
 
 
 class Connection:
