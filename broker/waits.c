@@ -109,19 +109,16 @@ is_waited_for(struct shared_slot *slot, const uint32_t *hashes, int n, bool all)
 
 /* Committed is not yet visible where it must be durable first: then the checkpointer passes the word on. */
 static void
-poke(struct worker *w, int slot, bool visible, bool all)
+poke(struct worker *w, int slot, bool visible)
 {
 	struct shared_slot *other = &w->shared->slot[slot];
 
-	if (all)
-		atomic_store(&other->look, LOOK_ALL);
 	if (!visible) {
 		atomic_store(&other->poked, 1);
 		atomic_store(&w->shared->checkpoint_wanted, 1);
 		return;
 	}
-	if (!all)
-		atomic_store(&other->look, LOOK_APPENDED);
+	atomic_store(&other->look, LOOK_APPENDED);
 	wakeup_send(&w->base.family->wakeup, slot);
 }
 
@@ -130,10 +127,12 @@ waits_tell(struct worker *w, const uint32_t *hashes, int n, bool all, uint64_t c
 {
 	bool visible = w->config->durability != DURABILITY_DURABLE;
 
+	for (uint32_t hash = 0; all && hash < WAIT_HASHES; hash++)
+		raise_to(&w->shared->appended[hash], commit);
 	for (int i = 0; i < n; i++)
 		raise_to(&w->shared->appended[hashes[i]], commit);
 	atomic_thread_fence(memory_order_seq_cst);
 	for (int slot = 0; slot < w->config->workers; slot++)
 		if (is_waited_for(&w->shared->slot[slot], hashes, n, all))
-			poke(w, slot, visible, all);
+			poke(w, slot, visible);
 }

@@ -49,7 +49,7 @@ void waits_expect(struct worker *w);
 void waits_look(struct worker *w, bool all);
 /* This connection will get no more requests: end its waits. */
 void waits_look_for(struct worker *w, const struct connection *c);
-/* Committer's side: these partitions (by hash) moved in this commit. */
+/* Committer's side: these partitions (by hash) moved in this commit; all: more than could be noted. */
 void waits_tell(struct worker *w, const uint32_t *hashes, int n, bool all, uint64_t commit);
 /* The commit number up to which readers see everything now. */
 uint64_t waits_visible(struct worker *w);
