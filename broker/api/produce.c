@@ -10,7 +10,9 @@
  */
 #include "broker/api/handlers.h"
 #include "broker/api/topic_settings.h"
+#include "broker/connection.h"
 #include "common/clock.h"
+#include "common/diag.h"
 #include "protocol/messages.h"
 
 /* What handle() found out about one partition's records. */
@@ -35,10 +37,14 @@ find_topic(struct call *call, struct store_txn *txn, const struct produce_reques
 }
 
 static void
-refuse(struct call *call, struct produce_response_partition_response *out, enum err error, const char *why)
+refuse(struct call *call, const struct produce_request_topic_data *asked,
+       struct produce_response_partition_response *out, enum err error, const char *why)
 {
 	struct produce_own *own = call->own;
 
+	diag_warn("batch refused", D_C("client", call->connection->peer), D_STR("client_id", call->client_id),
+		  D_STR("topic", asked->name), D_INT("partition", out->index), D_C("error", err_name(error)),
+		  D_C("reason", why));
 	out->error_code = error;
 	out->base_offset = -1;
 	out->error_message = str_of(why);
@@ -58,7 +64,8 @@ blame_record(struct call *call, struct produce_response_partition_response *out,
 }
 
 static void
-check_records(struct call *call, const struct topic *topic, const struct records *records, struct produced *p,
+check_records(struct call *call, const struct produce_request_topic_data *asked, const struct topic *topic,
+	      const struct records *records, struct produced *p,
 	      struct produce_response_partition_response *out)
 {
 	struct topic_config room;
@@ -70,22 +77,23 @@ check_records(struct call *call, const struct topic *topic, const struct records
 	struct batch_fault fault = { .record = -1 };
 
 	if (records->n <= 0) {
-		refuse(call, out, ERR_INVALID_RECORD, "a partition's records must be exactly one batch");
+		refuse(call, asked, out, ERR_INVALID_RECORD,
+		       "a partition's records must be exactly one batch");
 		return;
 	}
 	if (in->acks == -1 && settings->min_insync_replicas > 1) {
-		refuse(call, out, ERR_NOT_ENOUGH_REPLICAS,
+		refuse(call, asked, out, ERR_NOT_ENOUGH_REPLICAS,
 		       "min.insync.replicas is more than the one replica there is");
 		return;
 	}
 	enum err err = batch_check(records->at, (size_t)records->n, &rules, &p->batch, &fault);
 	if (err != ERR_NONE) {
-		refuse(call, out, err, fault.why);
+		refuse(call, asked, out, err, fault.why);
 		blame_record(call, out, &fault);
 		return;
 	}
 	if (batch_is_transactional(&p->batch)) {
-		refuse(call, out, ERR_INVALID_TXN_STATE, "transactions are not served by this broker");
+		refuse(call, asked, out, ERR_INVALID_TXN_STATE, "transactions are not served by this broker");
 		return;
 	}
 	p->at = (uint8_t *)(uintptr_t)records->at; /* the frame is ours: offsets are stamped into it */
@@ -110,14 +118,14 @@ check_topic(struct call *call, const struct produce_request_topic_data *asked, s
 		message_defaults(&produce_response_partition_response_message, answer);
 		answer->index = data->index;
 		if (in->acks < -1 || in->acks > 1)
-			refuse(call, answer, ERR_INVALID_REQUIRED_ACKS, "acks must be 0, 1 or -1");
+			refuse(call, asked, answer, ERR_INVALID_REQUIRED_ACKS, "acks must be 0, 1 or -1");
 		else if (err != ERR_NONE)
-			refuse(call, answer, err, err_text(err));
+			refuse(call, asked, answer, err, err_text(err));
 		else if (data->index < 0 || data->index >= topic.partitions)
-			refuse(call, answer, ERR_UNKNOWN_TOPIC_OR_PARTITION,
+			refuse(call, asked, answer, ERR_UNKNOWN_TOPIC_OR_PARTITION,
 			       "the topic has no such partition");
 		else
-			check_records(call, &topic, &data->records, &produced[i], answer);
+			check_records(call, asked, &topic, &data->records, &produced[i], answer);
 	}
 }
 
@@ -162,15 +170,15 @@ produce_handle(struct call *call)
 }
 
 static void
-append(struct call *call, struct store_txn *txn, const struct topic *topic, struct produced *p,
-       struct produce_response_partition_response *out)
+append(struct call *call, struct store_txn *txn, const struct produce_request_topic_data *asked,
+       const struct topic *topic, struct produced *p, struct produce_response_partition_response *out)
 {
 	struct append_result result;
 	int64_t now_ms = p->log_append_time ? clock_wall_ms() : -1;
 
 	enum err err = log_append(txn, topic, out->index, p->at, &p->batch, now_ms, &result);
 	if (err != ERR_NONE) {
-		refuse(call, out, err, err_text(err));
+		refuse(call, asked, out, err, err_text(err));
 		return;
 	}
 	out->base_offset = result.base_offset;
@@ -189,18 +197,18 @@ produce_write(struct call *call, struct store_txn *txn)
 	struct produced *p = own->produced;
 
 	for (int32_t t = 0; t < in->topic_data.n; t++) {
+		const struct produce_request_topic_data *asked = &in->topic_data.at[t];
 		struct topic topic;
-		enum err err =
-		    find_topic(call, txn, &in->topic_data.at[t], &topic); /* may be gone since handle() */
-		for (int32_t i = 0; i < in->topic_data.at[t].partition_data.n; i++, p++) {
+		enum err err = find_topic(call, txn, asked, &topic); /* may be gone since handle() */
+		for (int32_t i = 0; i < asked->partition_data.n; i++, p++) {
 			struct produce_response_partition_response *answer =
 			    &out->responses.at[t].partition_responses.at[i];
 			if (p->at == NULL || store_failed(txn))
 				continue;
 			if (err != ERR_NONE)
-				refuse(call, answer, err, err_text(err));
+				refuse(call, asked, answer, err, err_text(err));
 			else
-				append(call, txn, &topic, p, answer);
+				append(call, txn, asked, &topic, p, answer);
 		}
 	}
 	return answer_of(call, in->acks == -1 ? NEXT_PROMISE : NEXT_ANSWER);
@@ -217,11 +225,12 @@ produce_failed(struct call *call, enum err error)
 		return;
 	}
 	for (int32_t t = 0; t < out->responses.n; t++) {
+		const struct produce_request_topic_data *asked = &in->topic_data.at[t];
 		for (int32_t i = 0; i < out->responses.at[t].partition_responses.n; i++) {
 			struct produce_response_partition_response *answer =
 			    &out->responses.at[t].partition_responses.at[i];
 			if (answer->error_code == ERR_NONE)
-				refuse(call, answer, error, err_text(error));
+				refuse(call, asked, answer, error, err_text(error));
 		}
 	}
 }
