@@ -9,6 +9,7 @@
  * cannot be trusted); it is killed (the supervisor stops all writers until its successor has made a first
  * checkpoint).
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/child_loop.h"
@@ -87,7 +88,7 @@ on_leave(void *arg)
 	(void)arg;
 	enum err err = store_finish(cp.store);
 	store_close(cp.store);
-	_exit(err == ERR_NONE ? 0 : 1);
+	exit(err == ERR_NONE ? 0 : 1);
 }
 
 static void

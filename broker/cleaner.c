@@ -2,6 +2,7 @@
  * cleaner: gives space back. Deleted topics at once, retention and forgotten producers every
  * log.retention.check.interval.ms; always in small steps with a pause, so that producers hardly notice.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/child_loop.h"
@@ -76,7 +77,7 @@ on_leave(void *arg)
 {
 	(void)arg;
 	store_close(cl.store);
-	_exit(0);
+	exit(0);
 }
 
 _Noreturn void

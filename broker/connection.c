@@ -43,7 +43,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents);
 static void
 remember_addresses(struct connection *c)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "0";
 

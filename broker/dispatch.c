@@ -103,23 +103,39 @@ proceed(struct call *call, enum next next)
 	return false;
 }
 
+/* Known API and version, or the exception that ApiVersions is. False: *ok says whether the connection may
+ * stay. */
+static bool
+is_served(struct connection *c, const struct handler *handler, struct request_header *h, const uint8_t *frame,
+	  size_t bytes, bool *ok)
+{
+	if (handler == NULL) {
+		*ok = refuse(c, h, "unknown or unsupported API key");
+		return false;
+	}
+	if (h->api_version >= handler->min && h->api_version <= handler->max)
+		return true;
+	if (h->api_key != API_API_VERSIONS || bytes < 8) {
+		*ok = refuse(c, h, "unsupported version of this API");
+		return false;
+	}
+	h->correlation_id = (int32_t)get_u32(frame + 4);
+	*ok = answer_unknown_api_versions(c, handler, h);
+	return false;
+}
+
 bool
 dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 {
 	struct request_header h = { .api_key = -1, .api_version = -1 };
 	struct wire_fault fault;
+	bool ok;
 	int head = request_header_decode(frame, bytes, &h, &fault);
-	const struct handler *handler = bytes >= 4 ? handler_find(h.api_key) : NULL;
+	const struct handler *handler = handler_find(h.api_key);
 
-	if (bytes >= 4 && handler == NULL)
-		return refuse(c, &h, "unknown or unsupported API key");
-	if (bytes >= 4 && (h.api_version < handler->min || h.api_version > handler->max)) {
-		if (h.api_key != API_API_VERSIONS || bytes < 8)
-			return refuse(c, &h, "unsupported version of this API");
-		h.correlation_id = (int32_t)get_u32(frame + 4);
-		return answer_unknown_api_versions(c, handler, &h);
-	}
-	if (head < 0)
+	if (bytes >= 4 && !is_served(c, handler, &h, frame, bytes, &ok))
+		return ok;
+	if (head < 0 || handler == NULL)
 		return refuse_fault(c, &h, &fault);
 
 	struct call *call = call_begin(c, handler, &h);

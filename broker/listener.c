@@ -28,7 +28,7 @@ address_text(const struct sockaddr *addr, socklen_t len, char *out, size_t size)
 static int
 bound_port(int fd)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0)
@@ -83,7 +83,7 @@ open_address(struct listeners *l, const struct addrinfo *ai, uint8_t listener)
 		return refused(s->address, errno);
 	s->listener = listener;
 	s->port = bound_port(s->fd);
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	if (getsockname(s->fd, (struct sockaddr *)&addr, &len) == 0)
 		address_text((struct sockaddr *)&addr, len, s->address, sizeof(s->address));

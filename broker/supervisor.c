@@ -141,6 +141,7 @@ on_accept(struct ev_loop *loop, ev_io *w, int revents)
 			pause_accepting(WORKERS_PAUSE_S);
 			return;
 		}
+		/* cppcheck-suppress nullPointer ; the peer's address is the worker's to ask for */
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			hand_over(slot, fd, s->listener);

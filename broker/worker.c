@@ -1,5 +1,6 @@
 #include "broker/worker.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/connection.h"
@@ -128,7 +129,7 @@ leave_if_done(struct worker *w)
 	if (!w->draining || !list_is_empty(&w->connections))
 		return;
 	store_close(w->store);
-	_exit(0);
+	exit(0);
 }
 
 /* The loop is about to block: finish the turn, say that we sleep, and look once more (wakeup.h). */
