@@ -17,8 +17,7 @@ async function create (topic, partitions = 1, configs = []) {
 }
 
 async function withProducer (options, body) {
-  // Its own default is acks=1, whose records consumers see only when they are on disk: some milliseconds later.
-  const producer = new Producer({ ...base, serializers: stringSerializers, acks: ProduceAcks.ALL, ...options })
+  const producer = new Producer({ ...base, serializers: stringSerializers, ...options })
   try {
     return await body(producer)
   } finally {
@@ -126,7 +125,9 @@ test('producer: an unknown topic is created', async () => {
 test('offsets: earliest, latest, by timestamp', async () => {
   const topic = name('offsets')
   await create(topic, 2)
+  // Its own default is acks=1, whose records consumers see only when they are on disk: some milliseconds later.
   await withProducer({}, producer => producer.send({
+    acks: ProduceAcks.ALL,
     messages: numbers(20, i => ({ topic, partition: 1, value: `${i}`, timestamp: BigInt(1000000 + i * 10) }))
   }))
   await withConsumer(async consumer => {
