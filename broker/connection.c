@@ -34,8 +34,7 @@
 #define GATHER_BYTES  (256 * 1024)  /* answers that are sent together */
 #define IOV_AT_ONCE   1024
 
-/* --- open, close
- * ---------------------------------------------------------------------------------------------- */
+/* --- open, close --- */
 
 static void on_readable(struct ev_loop *loop, ev_io *w, int revents);
 static void on_writable(struct ev_loop *loop, ev_io *w, int revents);
@@ -151,8 +150,7 @@ connection_drain(struct connection *c)
 	connection_mark(c);
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------------------ */
+/* --- receiving --- */
 
 static bool
 may_read(const struct connection *c)
@@ -315,8 +313,7 @@ connection_feed(struct connection *c)
 	reading_update(c);
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------------------ */
+/* --- answering --- */
 
 void
 call_finish(struct call *call)

@@ -154,8 +154,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 	return true;
 }
 
-/* --- the table of what is served
- * ------------------------------------------------------------------------------ */
+/* --- the table of what is served --- */
 
 #define WRITES(name) .handle = name##_handle, .write = name##_write, .failed = name##_failed
 #define READS(name)  .handle = name##_handle

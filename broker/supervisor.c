@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "broker/acceptor.h"
 #include "broker/children.h"
 #include "broker/datadir.h"
 #include "broker/listener.h"
@@ -29,10 +30,6 @@
 #define DRAIN_DEADLINE_S      4.5 /* SIGTERM to exit within five seconds */
 #define LOCK_WATCH_S          1.0
 #define LOCK_HELD_TOO_LONG_NS 10000000000
-#define UNDER_WAY_MOST        64    /* connections in a worker's socket */
-#define WORKERS_PAUSE_S       0.002 /* until a worker has taken some, or is there again */
-#define RESOURCES_PAUSE_S     0.1   /* out of descriptors or memory */
-#define ACCEPTS_PER_TURN      64
 
 enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
 static const char *const state_names[] = { "preparing", "running", "draining", "finishing", "done" };
@@ -46,127 +43,15 @@ static struct supervisor {
 	struct family family;
 	struct children children;
 	struct listeners listeners;
-	ev_io accepts[LISTENER_SOCKETS];
+	struct acceptor acceptor;
 	ev_io rung;
 	ev_signal on_term, on_int, on_child;
-	ev_timer respawn, deadline, lock_watch, accept_pause;
-	bool accepting;
+	ev_timer respawn, deadline, lock_watch;
 } sv;
 
 static void advance(void);
 
-/* --- connections
- * ---------------------------------------------------------------------------------------------- */
-
-/* Handed over, not yet taken: still in the worker's socket. */
-static uint32_t
-under_way(int slot)
-{
-	const struct shared_slot *shared = &sv.family.shared->slot[slot];
-
-	return atomic_load(&shared->handed) - atomic_load(&shared->taken);
-}
-
-static uint32_t
-connections_of(int slot)
-{
-	return atomic_load(&sv.family.shared->slot[slot].connections) + under_way(slot);
-}
-
-/* The live worker with the fewest connections that has room for another; -1: none. */
-static int
-least_busy_worker(void)
-{
-	int best = -1;
-
-	for (int i = 0; i < sv.family.config->workers; i++)
-		if (sv.children.child[i].pid != 0 && under_way(i) < UNDER_WAY_MOST &&
-		    (best < 0 || connections_of(i) < connections_of(best)))
-			best = i;
-	return best;
-}
-
-static uint32_t
-connections_in_all(void)
-{
-	uint32_t n = 0;
-
-	for (int i = 0; i < sv.family.config->workers; i++)
-		n += connections_of(i);
-	return n;
-}
-
-static void
-accepts_set(bool on)
-{
-	if (sv.accepting == on)
-		return;
-	sv.accepting = on;
-	for (int i = 0; i < sv.listeners.n; i++)
-		on ? ev_io_start(sv.loop, &sv.accepts[i]) : ev_io_stop(sv.loop, &sv.accepts[i]);
-}
-
-/* Let new clients wait in the kernel's backlog for a moment. */
-static void
-pause_accepting(double seconds)
-{
-	accepts_set(false);
-	sv.accept_pause.repeat = seconds;
-	ev_timer_again(sv.loop, &sv.accept_pause);
-}
-
-static void
-hand_over(int slot, int fd, uint8_t listener)
-{
-	if (connections_in_all() >= (uint32_t)sv.family.config->max_connections)
-		diag_warn("connection refused: max.connections reached",
-			  D_INT("max.connections", sv.family.config->max_connections));
-	else if (!handoff_send(&sv.family.handoff[slot], fd, listener))
-		diag_warn("connection refused: it cannot be handed over", D_INT("worker", slot),
-			  D_C("reason", strerror(errno)));
-	else
-		atomic_fetch_add(&sv.family.shared->slot[slot].handed, 1);
-	close(fd); /* the worker has its own copy now */
-}
-
-static void
-on_accept(struct ev_loop *loop, ev_io *w, int revents)
-{
-	const struct listener_socket *s = w->data;
-
-	(void)loop, (void)revents;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int slot = least_busy_worker();
-		if (slot < 0) {
-			pause_accepting(WORKERS_PAUSE_S);
-			return;
-		}
-		/* cppcheck-suppress nullPointer ; the peer's address is the worker's to ask for */
-		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			hand_over(slot, fd, s->listener);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			diag_warn("cannot accept connections for now", D_C("reason", strerror(errno)));
-			pause_accepting(RESOURCES_PAUSE_S);
-		}
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
-	}
-}
-
-static void
-on_accept_pause(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	(void)revents;
-	ev_timer_stop(loop, w);
-	if (sv.state == RUNNING)
-		accepts_set(true);
-}
-
-/* --- children
- * ------------------------------------------------------------------------------------------------- */
+/* --- children --- */
 
 static void
 say_death(const struct child *child, pid_t pid, int status)
@@ -254,8 +139,7 @@ on_lock_watch(struct ev_loop *loop, ev_timer *w, int revents)
 	kill(sv.children.child[slot].pid, SIGKILL);
 }
 
-/* --- the state machine
- * ---------------------------------------------------------------------------------------- */
+/* --- the state machine --- */
 
 static void
 state_set(enum state to)
@@ -297,14 +181,14 @@ start_running(void)
 	children_want(&sv.children, CHILD_CLEANER, true);
 	state_set(RUNNING);
 	spawn_wanted();
-	accepts_set(true);
+	acceptor_start(&sv.acceptor);
 	say_ready();
 }
 
 static void
 start_draining(void)
 {
-	accepts_set(false);
+	acceptor_stop(&sv.acceptor);
 	listeners_close(&sv.listeners);
 	children_want(&sv.children, CHILD_WORKER, false);
 	children_want(&sv.children, CHILD_CLEANER, false);
@@ -376,8 +260,7 @@ on_rung(struct ev_loop *loop, ev_io *w, int revents)
 	advance();
 }
 
-/* --- start
- * ---------------------------------------------------------------------------------------------------- */
+/* --- start --- */
 
 /* In a child: libev allows a signal to be watched in one loop only, and the listeners are not the child's. */
 static void
@@ -423,10 +306,7 @@ watch_everything(void)
 {
 	sv.loop = ev_loop_new(EVFLAG_AUTO); /* not the default loop: that one reaps children by itself */
 	CHECK(sv.loop != NULL);
-	for (int i = 0; i < sv.listeners.n; i++) {
-		ev_io_init(&sv.accepts[i], on_accept, sv.listeners.socket[i].fd, EV_READ);
-		sv.accepts[i].data = &sv.listeners.socket[i];
-	}
+	acceptor_init(&sv.acceptor, sv.loop, &sv.family, &sv.children, &sv.listeners);
 	ev_io_init(&sv.rung, on_rung, sv.family.wakeup.fd[sv.family.supervisor_wakeup], EV_READ);
 	ev_io_start(sv.loop, &sv.rung);
 	wakeup_sleep(&sv.family.wakeup, sv.family.supervisor_wakeup);
@@ -438,7 +318,6 @@ watch_everything(void)
 	ev_signal_start(sv.loop, &sv.on_child);
 	ev_init(&sv.respawn, on_respawn);
 	ev_init(&sv.deadline, on_deadline);
-	ev_init(&sv.accept_pause, on_accept_pause);
 	ev_timer_init(&sv.lock_watch, on_lock_watch, LOCK_WATCH_S, LOCK_WATCH_S);
 	ev_timer_start(sv.loop, &sv.lock_watch);
 }

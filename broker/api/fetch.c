@@ -78,8 +78,7 @@ read_batches(struct call *call, const struct target *t, const struct fetch_reque
 			most < 0 ? 0 : most, at_least_one, arena, slice);
 }
 
-/* --- is there enough?
- * ----------------------------------------------------------------------------------------- */
+/* --- is there enough? --- */
 
 /* How many bytes this partition could give now, counted no further than `enough`. */
 static int64_t
@@ -125,8 +124,7 @@ is_enough(struct call *call, bool *pending)
 	return enough;
 }
 
-/* --- waiting
- * -------------------------------------------------------------------------------------------------- */
+/* --- waiting --- */
 
 static void
 stop_waiting(struct fetching *f)
@@ -238,8 +236,7 @@ fetch_forget(struct call *call)
 		stop_waiting(call->own);
 }
 
-/* --- the answer
- * ----------------------------------------------------------------------------------------------- */
+/* --- the answer --- */
 
 /* A walk over the pieces of a slice. */
 struct piece_walk {
