@@ -130,8 +130,7 @@ times(void **state)
 	assert_string_equal(table_time(1700000000123, &arena), "2023-11-14T22:13:20.123Z");
 	assert_string_equal(table_time(-1, &arena), "-");
 	assert_string_equal(table_time(INT64_MAX, &arena), "292278994-08-17T07:12:55.807Z");
-			    "9223372036854775807 ms"); /* no calendar goes so far */
-			    arena_free(&arena);
+	arena_free(&arena);
 }
 
 int

@@ -118,7 +118,8 @@ carry(struct api_fixture *f, const struct message *message, int16_t version, con
 	assert_int_equal(frame.splice_n, 0);
 	size_t n = buf_len(&frame.bytes);
 	uint8_t *bytes = arena_alloc(arena, n);
-	memcpy(bytes, buf_head(&frame.bytes), n);
+	if (n > 0)
+		memcpy(bytes, buf_head(&frame.bytes), n);
 	frame_free(&frame);
 
 	void *out = arena_alloc(arena, message_size(message));
