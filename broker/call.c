@@ -1,12 +1,14 @@
 #include "broker/call.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "broker/connection.h"
 #include "broker/worker.h"
 #include "common/check.h"
 
-#define SPARE_MOST 64
+#define SPARE_MOST     64
+#define OUTSIZED_BYTES (4 * 1024 * 1024)
 
 struct call *
 call_new(struct worker *w)
@@ -32,16 +34,19 @@ void
 call_recycle(struct call *call)
 {
 	struct worker *w = call->worker;
+	bool outsized = call->arena.used > OUTSIZED_BYTES;
 
-	if (w->spare_call_n == SPARE_MOST) {
+	if (w->spare_call_n < SPARE_MOST) {
+		arena_reset(&call->arena);
+		call->next_spare = w->spare_calls;
+		w->spare_calls = call;
+		w->spare_call_n++;
+	} else {
 		arena_free(&call->arena);
 		free(call);
-		return;
 	}
-	arena_reset(&call->arena);
-	call->next_spare = w->spare_calls;
-	w->spare_calls = call;
-	w->spare_call_n++;
+	if (outsized)
+		malloc_trim(0); /* one monstrous request must not make the process large for good */
 }
 
 const struct config *

@@ -33,7 +33,8 @@ struct worker;
 enum next {
 	NEXT_ANSWER,  /* `out` is complete */
 	NEXT_WRITE,   /* handle(): call write() in this turn's transaction */
-	NEXT_PROMISE, /* write(): `out` is complete, to be sent once the commit is durable */
+	NEXT_PROMISE, /* write(): `out` is complete, to be sent once the commit is durable; handle(): the
+			 same, for call->commit */
 	NEXT_WAIT,    /* parked by the handler, which calls call_ready() later */
 	NEXT_SILENT,  /* no answer is wanted (Produce with acks=0) */
 	NEXT_CLOSE,   /* close the connection, as Kafka does where it cannot answer */

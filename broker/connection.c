@@ -29,10 +29,11 @@
 #include "common/clock.h"
 #include "common/diag.h"
 
-#define SIZE_BYTES    4
-#define TRUSTED_FRAME (1024 * 1024) /* room is made at once; for larger frames as their bytes arrive */
-#define GATHER_BYTES  (256 * 1024)  /* answers that are sent together */
-#define IOV_AT_ONCE   1024
+#define SIZE_BYTES       4
+#define TRUSTED_FRAME    (1024 * 1024) /* room is made at once; for larger frames as their bytes arrive */
+#define GATHER_BYTES     (256 * 1024)  /* answers that are sent together */
+#define FRAME_KEEP_BYTES (1024 * 1024) /* a larger one is not kept for the next answers */
+#define IOV_AT_ONCE      1024
 
 /* --- open, close --- */
 
@@ -105,8 +106,8 @@ connection_close(struct connection *c)
 {
 	struct worker *w = c->worker;
 
-	LIST_EACH(&c->calls, it)
-	call_free(LIST_OF(it, struct call, in_connection));
+	LIST_EACH (&c->calls, it)
+		call_free(LIST_OF(it, struct call, in_connection));
 	diag_debug("connection closed", D_INT("connection", c->id), D_C("client", c->peer));
 	ev_io_stop(w->base.loop, &c->readable);
 	ev_io_stop(w->base.loop, &c->writable);
@@ -411,8 +412,8 @@ send_answers(struct connection *c)
 	any = !list_is_empty(&sent);
 	if (frame_size(frame) > 0)
 		send_frame(c, frame);
-	LIST_EACH(&sent, it)
-	call_free(LIST_OF(it, struct call, in_connection));
+	LIST_EACH (&sent, it)
+		call_free(LIST_OF(it, struct call, in_connection));
 	return any;
 }
 

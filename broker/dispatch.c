@@ -89,8 +89,10 @@ proceed(struct call *call, enum next next)
 		return true;
 	case NEXT_WAIT:
 		return true;
-	case NEXT_ANSWER:
 	case NEXT_PROMISE:
+		turn_park(call->worker, call);
+		return true;
+	case NEXT_ANSWER:
 		call_finish(call);
 		return true;
 	case NEXT_SILENT:
@@ -163,7 +165,7 @@ const struct handler handlers[] = {
 	{ API_PRODUCE, 3, 13, 0,
 	  WRITES(produce) }, /* 0: librdkafka before 2.11 compresses only then (KAFKA-18659) */
 	{ API_FETCH, 4, 17, 4, READS(fetch), .answer = fetch_answer, .forget = fetch_forget },
-	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets) },
+	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets), .answer = list_offsets_answer },
 	{ API_METADATA, 0, 13, 0, WRITES(metadata) },
 	{ API_FIND_COORDINATOR, 0, 6, 0, READS(find_coordinator) },
 	{ API_API_VERSIONS, 0, 4, 0, READS(api_versions) },

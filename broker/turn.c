@@ -40,8 +40,7 @@ take_batch(struct turn *turn, struct list *batch)
 	int n = 0;
 
 	list_init(batch);
-	LIST_EACH(&turn->calls, it)
-	{
+	LIST_EACH (&turn->calls, it) {
 		struct call *call = LIST_OF(it, struct call, in_list);
 		if (n > 0 && (n == TURN_CALLS || bytes + call->write_bytes > TURN_BYTES))
 			return;
@@ -55,8 +54,7 @@ take_batch(struct turn *turn, struct list *batch)
 static void
 fail_batch(struct list *batch, enum err error)
 {
-	LIST_EACH(batch, it)
-	{
+	LIST_EACH (batch, it) {
 		struct call *call = LIST_OF(it, struct call, in_list);
 		list_remove(it);
 		call->handler->failed(call, error);
@@ -76,19 +74,28 @@ write_one(struct call *call, struct store_txn *txn)
 		call_close(call);
 }
 
+/* Commits grow, so the parked list is in their order. */
+void
+turn_park(struct worker *w, struct call *call)
+{
+	if (store_is_durable(w->store, call->commit))
+		call_finish(call);
+	else
+		list_append(&w->parked, &call->in_list);
+}
+
 static void
 settle_batch(struct worker *w, struct list *batch, uint64_t commit)
 {
-	LIST_EACH(batch, it)
-	{
+	LIST_EACH (batch, it) {
 		struct call *call = LIST_OF(it, struct call, in_list);
 		list_remove(it);
-		if (call->commit == 0 || store_is_durable(w->store, commit)) {
+		if (call->commit == 0) {
 			call_finish(call);
 			continue;
 		}
 		call->commit = commit;
-		list_append(&w->parked, it);
+		turn_park(w, call);
 	}
 }
 
@@ -105,8 +112,7 @@ write_batch(struct worker *w, struct list *batch)
 	}
 	w->turn.touched_n = 0;
 	w->turn.touched_all = false;
-	LIST_EACH(batch, it)
-	{
+	LIST_EACH (batch, it) {
 		struct call *call = LIST_OF(it, struct call, in_list);
 		write_one(call, txn);
 		if (store_failed(txn))

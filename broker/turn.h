@@ -35,6 +35,8 @@ struct turn {
 
 void turn_init(struct turn *turn);
 void turn_add(struct worker *w, struct call *call);
+/* Answer this call once call->commit is durable. */
+void turn_park(struct worker *w, struct call *call);
 void turn_touch(struct turn *turn, uint32_t hash);
 void turn_run(struct worker *w);
 /* Calls wait, and the store takes writes: turn_run() would do something. */

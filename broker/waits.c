@@ -59,8 +59,7 @@ has_moved(const struct worker *w, const struct wait *wait)
 void
 waits_look(struct worker *w, bool all)
 {
-	LIST_EACH(&w->waits.all, it)
-	{
+	LIST_EACH (&w->waits.all, it) {
 		struct wait *wait = LIST_OF(it, struct wait, in_waits);
 		if (all || has_moved(w, wait))
 			wait->look(wait);
@@ -70,8 +69,7 @@ waits_look(struct worker *w, bool all)
 void
 waits_look_for(struct worker *w, const struct connection *c)
 {
-	LIST_EACH(&w->waits.all, it)
-	{
+	LIST_EACH (&w->waits.all, it) {
 		struct wait *wait = LIST_OF(it, struct wait, in_waits);
 		if (wait->call->connection == c)
 			wait->look(wait);

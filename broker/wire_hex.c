@@ -56,11 +56,11 @@ is_count(const char *at, size_t n, size_t count)
 }
 
 /*
- * Bytes of the line's offset with all that belongs to it; 0: it has none. `count`: bytes read before this
- * line.
+ * Length of the line's offset with all that belongs to it; 0: it has none. `count`: bytes read before this
+ * line; in_dump: some line before had an offset.
  */
 static size_t
-offset_at(struct cursor line, size_t count)
+offset_at(struct cursor line, size_t count, bool in_dump)
 {
 	size_t prefix = prefix_at(line.at, line.end);
 	const char *digits = line.at + prefix;
@@ -74,7 +74,7 @@ offset_at(struct cursor line, size_t count)
 		return 0;
 	gap = spaces_at(digits + n, line.end);
 	if (digits + n + gap == line.end)
-		return count > 0 ? prefix + n : 0; /* the last line of od and hexdump -C */
+		return in_dump ? prefix + n : 0; /* the last line of od and hexdump -C */
 	next = digits_at(digits + n + gap, line.end);
 	return gap >= 2 || next < n ? prefix + n : 0;
 }
@@ -157,15 +157,16 @@ parse_plain_line(struct cursor line, struct buf *out, char *why, size_t why_size
 }
 
 static bool
-parse_line(struct cursor line, struct buf *out, char *why, size_t why_size)
+parse_line(struct cursor line, bool *in_dump, struct buf *out, char *why, size_t why_size)
 {
 	size_t offset;
 	bool with_colon;
 
 	line.at += spaces_at(line.at, line.end);
-	offset = offset_at(line, buf_len(out));
+	offset = offset_at(line, buf_len(out), *in_dump);
 	if (offset == 0)
 		return parse_plain_line(line, out, why, why_size);
+	*in_dump = true;
 	with_colon = line.at[offset - 1] == ':';
 	line.at += offset;
 	if (parse_dump_line(line, !with_colon, out))
@@ -179,13 +180,14 @@ bool
 wire_hex_parse(const char *text, size_t n, struct buf *out, char *why, size_t why_size)
 {
 	const char *end = text + n;
+	bool in_dump = false;
 	char what[160];
 
 	for (int number = 1; text < end; number++) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		struct cursor line = { text, newline != NULL ? newline : end };
 
-		if (!parse_line(line, out, what, sizeof(what))) {
+		if (!parse_line(line, &in_dump, out, what, sizeof(what))) {
 			snprintf(why, why_size, "line %d: %s", number, what);
 			return false;
 		}

@@ -413,8 +413,7 @@ loop(struct live *l, const sigset_t *while_waiting)
 		nfds_t n = 1;
 
 		polled[0] = (struct pollfd){ l->listener, POLLIN, 0 };
-		LIST_EACH(&l->pairs, it)
-		{
+		LIST_EACH (&l->pairs, it) {
 			polled[n++] = poll_side(LIST_OF(it, struct pair, link), CLIENT);
 			polled[n++] = poll_side(LIST_OF(it, struct pair, link), BROKER);
 		}
@@ -422,8 +421,7 @@ loop(struct live *l, const sigset_t *while_waiting)
 		if (ppoll(polled, n, NULL, while_waiting) < 0)
 			continue; /* a signal */
 		n = 1;
-		LIST_EACH(&l->pairs, it)
-		{
+		LIST_EACH (&l->pairs, it) {
 			serve_pair(l, LIST_OF(it, struct pair, link), &polled[n]);
 			n += 2;
 		}

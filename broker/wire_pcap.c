@@ -122,8 +122,7 @@ end_text(const struct wire_end *end, char *out, size_t size)
 static struct connection *
 connection_find(struct capture *c, const struct wire_end *client, const struct wire_end *broker)
 {
-	LIST_EACH(bucket_of(c, client, broker), it)
-	{
+	LIST_EACH (bucket_of(c, client, broker), it) {
 		struct connection *found = LIST_OF(it, struct connection, in_bucket);
 
 		if (end_eq(&found->client, client) && end_eq(&found->broker, broker))
@@ -245,13 +244,13 @@ connection_drain(struct capture *c, struct connection *connection, enum wire_way
 
 /* Who is the broker: whoever has its port; if both have, whoever did not begin. */
 static enum wire_way
-way_of(const struct capture *c, const struct wire_packet *packet)
+way_of(struct capture *c, const struct wire_packet *packet)
 {
-	if (packet->to.port == c->port && packet->from.port == c->port)
-		return connection_find((struct capture *)c, &packet->to, &packet->from) != NULL
-			   ? WIRE_RESPONSE
-			   : WIRE_REQUEST;
-	return packet->to.port == c->port ? WIRE_REQUEST : WIRE_RESPONSE;
+	if (packet->to.port != c->port)
+		return WIRE_RESPONSE;
+	if (packet->from.port == c->port && connection_find(c, &packet->to, &packet->from) != NULL)
+		return WIRE_RESPONSE;
+	return WIRE_REQUEST;
 }
 
 static struct connection *

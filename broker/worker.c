@@ -46,8 +46,7 @@ shed_slow_readers(struct worker *w)
 
 	if (w->pending_bytes <= (size_t)w->config->queued_max_bytes / 2)
 		return;
-	LIST_EACH(&w->connections, it)
-	{
+	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (buf_len(&c->pending) > 0 && !c->doomed &&
 		    (slowest == NULL || c->pending_since_ms < slowest->pending_since_ms))
@@ -185,8 +184,7 @@ on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
 	(void)loop, (void)revents;
 	if (w->config->idle_ms < 0)
 		return;
-	LIST_EACH(&w->connections, it)
-	{
+	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return; /* least recently active first */
@@ -204,8 +202,8 @@ on_drained_enough(struct ev_loop *loop, ev_timer *watcher, int revents)
 	struct worker *w = watcher->data;
 
 	(void)loop, (void)revents;
-	LIST_EACH(&w->connections, it)
-	connection_doom(LIST_OF(it, struct connection, in_worker));
+	LIST_EACH (&w->connections, it)
+		connection_doom(LIST_OF(it, struct connection, in_worker));
 }
 
 /* SIGTERM: no new requests; what waits for data is answered with what there is, what waits for a commit when
@@ -218,8 +216,8 @@ on_leave(void *arg)
 
 	w->draining = true;
 	ev_io_stop(w->base.loop, &w->arrivals);
-	LIST_EACH(&w->connections, it)
-	connection_drain(LIST_OF(it, struct connection, in_worker));
+	LIST_EACH (&w->connections, it)
+		connection_drain(LIST_OF(it, struct connection, in_worker));
 	ev_timer_init(&enough, on_drained_enough, DRAIN_MOST_S, 0);
 	enough.data = w;
 	ev_timer_start(w->base.loop, &enough);
@@ -237,8 +235,7 @@ on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
 		ev_timer_stop(loop, watcher);
 		return;
 	}
-	LIST_EACH(&w->connections, it)
-	{
+	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return;

@@ -178,6 +178,31 @@ test_acks_0_is_not_answered(void **state)
 	assert_int_equal(live_broker_stop(&b), 0);
 }
 
+/* Committed records are hidden until durable; who asks for the end right after acks=1 must find its own. */
+static void
+test_the_end_includes_what_was_acknowledged(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", "-o", "log.flush.interval.ms=60000", NULL);
+	struct client c = client_connect(b.port), other = client_connect(b.port);
+	struct list_offsets_request_partition p;
+	message_defaults(&list_offsets_request_partition_message, &p);
+	p.timestamp = -1;
+	struct list_offsets_request_topic topic = { .name = STR("t"), .partitions = { &p, 1 } };
+	struct list_offsets_request ask = { .replica_id = -1, .topics = { &topic, 1 } };
+	client_create_topic(&c, "t", 1);
+	for (int i = 1; i <= 20; i++) {
+		assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10))->base_offset,
+				 i - 1);
+		const struct list_offsets_response *end =
+		    client_call(i % 2 ? &c : &other, API_LIST_OFFSETS, 5, &ask);
+		assert_int_equal(end->topics.at[0].partitions.at[0].offset, i);
+	}
+	client_close(&c);
+	client_close(&other);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static void
 test_idempotent_retry_is_answered_with_the_original(void **state)
 {
@@ -347,6 +372,7 @@ main(void)
 		LIVE(test_fetch_answers_empty_at_its_deadline),
 		LIVE(test_stop_answers_what_waits),
 		LIVE(test_acks_0_is_not_answered),
+		LIVE(test_the_end_includes_what_was_acknowledged),
 		LIVE(test_idempotent_retry_is_answered_with_the_original),
 		LIVE(test_acknowledged_survives_kill_of_everything),
 		LIVE(test_a_killed_worker_harms_only_its_own_clients),

@@ -19,6 +19,7 @@ void fetch_forget(struct call *call);
 
 /* 2 ListOffsets */
 enum next list_offsets_handle(struct call *call);
+void list_offsets_answer(struct call *call);
 
 /* 3 Metadata: writes where it creates topics */
 enum next metadata_handle(struct call *call);

@@ -59,6 +59,19 @@ locate(struct call *call, const struct topic *topic, int32_t index, int64_t time
 	}
 }
 
+/*
+ * Records that were acknowledged with acks=1 a moment ago are committed, but hidden until they are durable. A
+ * client that asks for the end of what was just written shall find it: the answer waits for them.
+ */
+static bool
+hidden_records_matter(const struct list_offsets_request *in, const struct partition *partition,
+		      int64_t timestamp, const struct log_position *found)
+{
+	if (visible_end(in, partition) >= partition->log_end)
+		return false;
+	return timestamp == TIME_LATEST || timestamp == TIME_MAX || (timestamp >= 0 && found->offset < 0);
+}
+
 static enum err
 answer_partition(struct call *call, const struct topic *topic,
 		 const struct list_offsets_request_partition *in, struct list_offsets_response_partition *out)
@@ -77,6 +90,8 @@ answer_partition(struct call *call, const struct topic *topic,
 
 	struct log_position found = { .offset = -1, .timestamp = -1 };
 	e = locate(call, topic, in->partition_index, in->timestamp, &found, &partition);
+	if (hidden_records_matter(request, &partition, in->timestamp, &found))
+		call->commit = store_snapshot(call_read(call));
 	if (e != ERR_NONE || found.offset < 0)
 		return e;
 	out->offset = found.offset;
@@ -106,8 +121,8 @@ answer_topic(struct call *call, const struct list_offsets_request_topic *in,
 	}
 }
 
-enum next
-list_offsets_handle(struct call *call)
+static void
+fill(struct call *call)
 {
 	const struct list_offsets_request *in = call->in;
 	struct list_offsets_response *out = call->out;
@@ -115,5 +130,19 @@ list_offsets_handle(struct call *call)
 	CALL_LIST(call, out->topics, in->topics.n);
 	for (int32_t i = 0; i < in->topics.n; i++)
 		answer_topic(call, &in->topics.at[i], &out->topics.at[i]);
-	return NEXT_ANSWER;
+}
+
+enum next
+list_offsets_handle(struct call *call)
+{
+	fill(call);
+	return call->commit == 0 ? NEXT_ANSWER : NEXT_PROMISE;
+}
+
+/* What was hidden is durable now: look again. */
+void
+list_offsets_answer(struct call *call)
+{
+	if (call->commit != 0)
+		fill(call);
 }
