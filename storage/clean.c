@@ -198,7 +198,9 @@ clean_partition(struct store_txn *txn, uint32_t topic, uint32_t index, const str
 	return e;
 }
 
-/* Go on from where the round is to the first partition with something to do; *found false: none in this step.
+/*
+ * Go on from where the round is to the first partition with something to do; *found false: none in this
+ * step.
  */
 static enum err
 find_partition(struct store_txn *txn, struct clean_round *round, const struct clean_rules *rules, bool *found)

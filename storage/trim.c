@@ -88,6 +88,7 @@ trim_rows(struct store_txn *txn, struct touched *touched, const struct trim *tri
 		at = (int64_t)get_u64(s.key.at + 8);
 		if (n == TRIM_ROWS_MAX || !pass(txn, touched, trim, &probe, at) || !scan_delete(&s))
 			break;
+		touched->changed = true;
 		at = INT64_MAX;
 		row = scan_next(&s);
 	}

@@ -1,0 +1,21 @@
+/*
+ * fault: let the k-th call of the engine that changes something fail.
+ *
+ * A test that uses it has its own mdb_put, mdb_cursor_put, mdb_cursor_del, mdb_del and mdb_txn_commit,
+ * which stand before the library's; nothing of it is in the program that is shipped. Call the operation
+ * with k = 1, 2, ... until fault_fired() is false: then it has succeeded, and every way to fail was seen.
+ */
+#ifndef TESTS_LIB_FAULT_H
+#define TESTS_LIB_FAULT_H
+
+#include <stdbool.h>
+
+/*
+ * The k-th call from now on fails once with `error` (an errno or MDB_ code); the transaction is as after
+ * a real one.
+ */
+void fault_set(int k, int error);
+/* Did it, since fault_set()? Also puts an end to waiting for it. */
+bool fault_fired(void);
+
+#endif
