@@ -20,19 +20,22 @@ from . import patience, procs, wire
 STOP_S = 5  # a promise of the broker
 READY_S = 10
 SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer)")
-BROKEN = re.compile(r"(broken invariant|assertion .* failed|CHECK failed|Aborted)", re.IGNORECASE)
+BROKEN = re.compile(r"\S+ broken invariant: .*")
 
 
 class Broker:
-    def __init__(self, workers=4, options=(), data=None, port=None, environment=None):
-        """options: further arguments of the command line. data: a folder that stays; default: temporary."""
+    def __init__(self, workers=4, options=(), data=None, port=None, arguments=None):
+        """
+        options: further arguments of the command line. data: a folder that stays; default: temporary.
+        arguments: the whole command line, for who tells the broker its workers, port and data in another way.
+        """
         self.workers = workers
         self.options = list(options)
         self.temporary = tempfile.mkdtemp(prefix="forka-")
         self.data = data or os.path.join(self.temporary, "data")
         self.log_path = os.path.join(self.temporary, "log")
         self.port = port or procs.free_port()
-        self.environment = {**os.environ, **(environment or {})}
+        self.arguments = arguments
         self.process = None
         self.first_workers = {}
         self.deaths_expected = False
@@ -48,7 +51,8 @@ class Broker:
     # --- life ------------------------------------------------------------------------------------------------
 
     def command(self):
-        return [patience.broker_path(), "-w", str(self.workers), "-p", str(self.port), "-d", self.data, *self.options]
+        usual = ["-w", str(self.workers), "-p", str(self.port), "-d", self.data, *self.options]
+        return [patience.broker_path(), *(self.arguments or usual)]
 
     def spawn(self):
         """Start it without waiting. The log of a restarted broker is appended."""
@@ -58,7 +62,6 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self.environment,
                 start_new_session=True,  # Ctrl-C is for the test run, which stops the broker itself
                 preexec_fn=procs.die_with_parent,
             )
@@ -73,6 +76,9 @@ class Broker:
             if time.monotonic() > deadline:
                 self.process.kill()
                 raise AssertionError(f"no answer from the broker within {READY_S} s\n{self.log()}")
+            time.sleep(0.002)
+        # One worker answered; the others are forked by now but may not have given themselves their names.
+        while len(self.children()) < self.workers + 2 and time.monotonic() < deadline:
             time.sleep(0.002)
         self.first_workers = self.worker_pids()
         return self
