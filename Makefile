@@ -254,13 +254,16 @@ lint: check-includes cppcheck tidy ## clang-tidy, cppcheck, and the direction of
 
 tidy: tools $(MESSAGES:=.h)
 	@echo "  TIDY $(words $(TIDY_FILES)) files"
-	@printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 4 $(CLANG_TIDY) --quiet --warnings-as-errors='*' \
-		2> >(grep -v 'warnings generated' >&2) -- -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen
+	@printf '%s\n' $(TIDY_FILES) | xargs -P $(JOBS) -n 4 sh -c '$(CLANG_TIDY) --quiet --warnings-as-errors="*" "$$@" \
+		-- -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen 2>/dev/null' tidy
 
+# Not ours to fear: processes have one thread (strtok), NULL is a pointer on Linux, and gcc and clang shift signed numbers.
+CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem strtokCalled varFuncNullUB shiftNegativeLHS \
+		     shiftTooManyBitsSigned)
 cppcheck: tools $(MESSAGES:=.h)
 	@echo "  CPPCHECK"
 	@cppcheck --quiet -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem --library=posix,gnu -D_GNU_SOURCE -D__GNUC__ -I. -I$(BUILD)/gen \
+		$(CPPCHECK_SUPPRESS) --library=posix,gnu -D_GNU_SOURCE -D__GNUC__ -I. -I$(BUILD)/gen \
 		$(TIDY_FILES) $(TEST_SRC) $(TESTLIB_SRC)
 
 check-includes:
