@@ -222,6 +222,16 @@ colliding_name_is_refused(void **state)
 	struct create_topics_response *out = api_serve(f, &creating, 7, in);
 	assert_int_equal(out->topics.at[0].error_code, ERR_INVALID_TOPIC_EXCEPTION);
 	assert_int_equal(out->topics.at[0].num_partitions, -1);
+
+	in->validate_only = true;
+	in->topics.at[0].name = STR("a_b");
+	assert_int_equal(refusal(f, in), ERR_INVALID_TOPIC_EXCEPTION);
+	in->topics.at[0].name = STR("a.c");
+	out = api_serve(f, &creating, 7, in);
+	assert_int_equal(out->topics.at[0].error_code, ERR_NONE);
+	api_topic(f, "_x", 1);
+	in->topics.at[0].name = STR(".x");
+	assert_int_equal(refusal(f, in), ERR_INVALID_TOPIC_EXCEPTION);
 }
 
 static void

@@ -12,6 +12,9 @@
  *
  * One topic's fault does not hold up the others. If the commit is lost, what was created becomes the error.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "broker/api/handlers.h"
 #include "broker/api/repeats.h"
 #include "broker/api/topic_settings.h"
@@ -20,6 +23,7 @@
 #include "protocol/messages.h"
 
 #define TOPICS_MAX 10000 /* created by one request */
+#define COLLISION  "the name collides with another topic's: '.' and '_' count as the same"
 
 struct plan {
 	struct create_topics_response_topic *out;
@@ -55,6 +59,44 @@ check_name(struct call *call, struct str name, struct create_topics_response_top
 	if (topic_by_name(call_read(call), name, &call->arena, &topic) == ERR_NONE) {
 		SAY(call, out, "topic '%.*s' already exists", STR_ARG(name));
 		return ERR_TOPIC_ALREADY_EXISTS;
+	}
+	return ERR_NONE;
+}
+
+/* In metrics '.' and '_' are one, so names that differ in nothing else must not both exist. */
+static bool
+is_same_metric(struct str a, struct str b)
+{
+	if (a.n != b.n)
+		return false;
+	for (int32_t i = 0; i < a.n; i++) {
+		bool alike = (a.at[i] == '.' || a.at[i] == '_') && (b.at[i] == '.' || b.at[i] == '_');
+		if (a.at[i] != b.at[i] && !alike)
+			return false;
+	}
+	return true;
+}
+
+/* As topic_create() finds out by itself; for those who only ask. Such names share what is before the first of
+ * the two. */
+static enum err
+check_collision(struct call *call, struct str name, struct create_topics_response_topic *out)
+{
+	struct str prefix = { .at = name.at, .n = 0 };
+	while (prefix.n < name.n && name.at[prefix.n] != '.' && name.at[prefix.n] != '_')
+		prefix.n++;
+	if (prefix.n == name.n)
+		return ERR_NONE;
+
+	struct topic other;
+	for (struct str last = prefix; topic_after(call_read(call), last, &call->arena, &other);
+	     last = other.name) {
+		if (other.name.n < prefix.n || memcmp(other.name.at, prefix.at, (size_t)prefix.n) != 0)
+			break;
+		if (is_same_metric(other.name, name)) {
+			out->error_message = STR(COLLISION);
+			return ERR_INVALID_TOPIC_EXCEPTION;
+		}
 	}
 	return ERR_NONE;
 }
@@ -168,7 +210,10 @@ static enum err
 check_topic(struct call *call, const struct create_topics_own *own,
 	    const struct create_topics_request_topic *in, struct plan *plan)
 {
+	const struct create_topics_request *request = call->in;
 	enum err e = check_name(call, in->name, plan->out);
+	if (e == ERR_NONE && request->validate_only)
+		e = check_collision(call, in->name, plan->out);
 	if (e == ERR_NONE)
 		e = check_settings(call, in, plan);
 	if (e == ERR_NONE)
@@ -300,8 +345,7 @@ create(struct call *call, struct store_txn *txn, const struct plan *plan)
 			  D_STR("client_id", call->client_id));
 		break;
 	case ERR_INVALID_TOPIC_EXCEPTION:
-		answer_refused(plan->out, e,
-			       STR("the name collides with another topic's: '.' and '_' count as the same"));
+		answer_refused(plan->out, e, STR(COLLISION));
 		break;
 	default:
 		answer_refused(plan->out, e, str_of(err_text(e)));
