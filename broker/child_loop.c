@@ -62,6 +62,8 @@ child_store(const struct family *family, int slot)
 	struct store *store;
 
 	if (store_open(&options, &store) != ERR_NONE)
-		_exit(1); /* the reason is in the diagnostics */
+		_exit(atomic_load(&family->shared->prepared)
+			  ? 1
+			  : CHILD_HOPELESS); /* the reason is in the diagnostics */
 	return store;
 }
