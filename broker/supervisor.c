@@ -50,6 +50,7 @@ static struct supervisor {
 } sv;
 
 static void advance(void);
+static void state_set(enum state to);
 
 /* --- children --- */
 
@@ -100,7 +101,8 @@ bury(int slot, int status)
 	console_the_others(slot);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_HOPELESS && sv.state < DRAINING) {
 		sv.status = EXIT_STATUS_FAILED;
-		sv.state = DRAINING;
+		children_want(&sv.children, child->kind, false);
+		state_set(DRAINING);
 	}
 }
 
