@@ -1,0 +1,400 @@
+#include "wire.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PRODUCE = 0, FETCH = 1, METADATA = 3, CREATE_TOPICS = 19, DELETE_TOPICS = 20 };
+
+void
+wire_die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+double
+wire_now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int
+wire_connect(const char *address, int try_only)
+{
+	char host[256];
+	const char *colon = strrchr(address, ':');
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	int fd, on = 1;
+
+	if (!colon || (size_t)(colon - address) >= sizeof(host))
+		wire_die("%s: not host:port", address);
+	memcpy(host, address, (size_t)(colon - address));
+	host[colon - address] = '\0';
+	if (getaddrinfo(host, colon + 1, &hints, &found))
+		wire_die("%s: unknown host", address);
+	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		wire_die("socket: %s", strerror(errno));
+	if (connect(fd, found->ai_addr, found->ai_addrlen) < 0) {
+		if (!try_only)
+			wire_die("%s: %s", address, strerror(errno));
+		close(fd);
+		fd = -1;
+	} else {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	}
+	freeaddrinfo(found);
+	return fd;
+}
+
+int16_t
+wire_i16(const uint8_t *at)
+{
+	return (int16_t)(at[0] << 8 | at[1]);
+}
+
+int32_t
+wire_i32(const uint8_t *at)
+{
+	return (int32_t)((uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]);
+}
+
+int64_t
+wire_i64(const uint8_t *at)
+{
+	return (int64_t)((uint64_t)(uint32_t)wire_i32(at) << 32 | (uint32_t)wire_i32(at + 4));
+}
+
+/* ---- Writing ---- */
+
+static uint8_t *
+put(struct bytes *b, size_t n)
+{
+	if (b->n + n > b->cap) {
+		b->cap = (b->n + n) * 2;
+		b->at = realloc(b->at, b->cap);
+		if (!b->at)
+			wire_die("out of memory");
+	}
+	b->n += n;
+	return b->at + b->n - n;
+}
+
+/* The low `n` bytes of the value, big-endian. */
+static void
+put_int(struct bytes *b, int n, int64_t value)
+{
+	uint8_t *at = put(b, (size_t)n);
+
+	for (int i = 0; i < n; i++)
+		at[i] = (uint8_t)((uint64_t)value >> 8 * (n - 1 - i));
+}
+
+static void
+patch_i32(struct bytes *b, size_t at, int64_t value)
+{
+	size_t n = b->n;
+
+	b->n = at;
+	put_int(b, 4, value);
+	b->n = n;
+}
+
+static void
+put_string(struct bytes *b, const char *text)
+{
+	size_t n = strlen(text);
+
+	put_int(b, 2, (int64_t)n);
+	memcpy(put(b, n), text, n);
+}
+
+static void
+put_varint(struct bytes *b, int64_t value)
+{
+	uint64_t u = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+
+	for (; u > 0x7f; u >>= 7)
+		put_int(b, 1, (int64_t)(u & 0x7f) | 0x80);
+	put_int(b, 1, (int64_t)u);
+}
+
+static int
+varint_bytes(int64_t value)
+{
+	int n = 1;
+
+	for (uint64_t u = (uint64_t)value << 1; u > 0x7f; u >>= 7)
+		n++;
+	return n;
+}
+
+/* A frame's size (patched by end_frame) and header. */
+static struct bytes
+begin_frame(int key, int version)
+{
+	struct bytes b = { 0 };
+
+	put_int(&b, 4, 0);
+	put_int(&b, 2, key);
+	put_int(&b, 2, version);
+	put_int(&b, 4, 1); /* correlation id */
+	put_string(&b, "bench");
+	return b;
+}
+
+static struct bytes
+end_frame(struct bytes b)
+{
+	patch_i32(&b, 0, (int64_t)b.n - 4);
+	return b;
+}
+
+static uint32_t
+crc32c(const uint8_t *at, size_t n)
+{
+	static uint32_t table[256];
+	uint32_t crc = 0xffffffff;
+
+	for (uint32_t i = 0; !table[255] && i < 256; i++) {
+		uint32_t c = i;
+
+		for (int bit = 0; bit < 8; bit++)
+			c = c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1;
+		table[i] = c;
+	}
+	for (size_t i = 0; i < n; i++)
+		crc = table[(crc ^ at[i]) & 0xff] ^ crc >> 8;
+	return ~crc;
+}
+
+/* A record: size, attributes, timestamp delta, offset delta, key of size -1, value, no headers. */
+static void
+put_record(struct bytes *b, int delta, int value_bytes)
+{
+	int body = 1 + 1 + varint_bytes(delta) + 1 + varint_bytes(value_bytes) + value_bytes + 1;
+	uint8_t *value;
+
+	put_varint(b, body);
+	put_int(b, 1, 0);
+	put_varint(b, 0);
+	put_varint(b, delta);
+	put_varint(b, -1);
+	put_varint(b, value_bytes);
+	value = put(b, (size_t)value_bytes);
+	for (int i = 0; i < value_bytes; i++)
+		value[i] = (uint8_t)(rand() >> 7);
+	put_varint(b, 0);
+}
+
+/* A batch of message format v2 (KIP-98). */
+static void
+put_batch(struct bytes *b, int records, int value_bytes)
+{
+	size_t start = b->n, crc_at;
+	struct timespec t;
+	int64_t now_ms;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	now_ms = t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	put_int(b, 8, 0);  /* base offset */
+	put_int(b, 4, 0);  /* length: below */
+	put_int(b, 4, -1); /* leader epoch */
+	put_int(b, 1, 2);  /* magic */
+	crc_at = b->n;
+	put_int(b, 4, 0); /* CRC: below */
+	put_int(b, 2, 0); /* attributes */
+	put_int(b, 4, records - 1);
+	put_int(b, 8, now_ms);
+	put_int(b, 8, now_ms);
+	put_int(b, 8, -1); /* producer id, epoch, sequence */
+	put_int(b, 2, -1);
+	put_int(b, 4, -1);
+	put_int(b, 4, records);
+	for (int i = 0; i < records; i++)
+		put_record(b, i, value_bytes);
+	patch_i32(b, start + 8, (int64_t)(b->n - start - 12));
+	patch_i32(b, crc_at, crc32c(b->at + crc_at + 4, b->n - crc_at - 4));
+}
+
+/* ---- Requests ---- */
+
+struct bytes
+wire_metadata_request(const char *topic)
+{
+	struct bytes b = begin_frame(METADATA, 4);
+
+	put_int(&b, 4, 1);
+	put_string(&b, topic);
+	put_int(&b, 1, 1); /* create it */
+	return end_frame(b);
+}
+
+struct bytes
+wire_create_request(const char *topic, int partitions)
+{
+	struct bytes b = begin_frame(CREATE_TOPICS, 2);
+
+	put_int(&b, 4, 1);
+	put_string(&b, topic);
+	put_int(&b, 4, partitions);
+	put_int(&b, 2, 1);
+	put_int(&b, 4, 0); /* assignments */
+	put_int(&b, 4, 0); /* configs */
+	put_int(&b, 4, 30000);
+	put_int(&b, 1, 0); /* not only to validate */
+	return end_frame(b);
+}
+
+struct bytes
+wire_delete_request(const char *topic)
+{
+	struct bytes b = begin_frame(DELETE_TOPICS, 1);
+
+	put_int(&b, 4, 1);
+	put_string(&b, topic);
+	put_int(&b, 4, 30000);
+	return end_frame(b);
+}
+
+struct bytes
+wire_produce_request(const char *topic, int partition, int acks, int records, int value_bytes)
+{
+	struct bytes b = begin_frame(PRODUCE, 7);
+	size_t size_at;
+
+	put_int(&b, 2, -1); /* no transactional id */
+	put_int(&b, 2, acks);
+	put_int(&b, 4, 30000);
+	put_int(&b, 4, 1);
+	put_string(&b, topic);
+	put_int(&b, 4, 1);
+	put_int(&b, 4, partition);
+	size_at = b.n;
+	put_int(&b, 4, 0);
+	put_batch(&b, records, value_bytes);
+	patch_i32(&b, size_at, (int64_t)(b.n - size_at - 4));
+	return end_frame(b);
+}
+
+struct bytes
+wire_fetch_request(const char *topic, int partition, int64_t offset, int max_bytes, int wait_ms)
+{
+	struct bytes b = begin_frame(FETCH, 4);
+
+	put_int(&b, 4, -1);
+	put_int(&b, 4, wait_ms);
+	put_int(&b, 4, 1);
+	put_int(&b, 4, max_bytes);
+	put_int(&b, 1, 0);
+	put_int(&b, 4, 1);
+	put_string(&b, topic);
+	put_int(&b, 4, 1);
+	put_int(&b, 4, partition);
+	put_int(&b, 8, offset);
+	put_int(&b, 4, max_bytes);
+	return end_frame(b);
+}
+
+size_t
+wire_produced_error_at(const char *topic)
+{
+	return 4 + 4 + 4 + 2 + strlen(topic) + 4 + 4; /* size, correlation, topics, name, partitions, index */
+}
+
+size_t
+wire_fetched_error_at(const char *topic)
+{
+	return 4 + 4 + 4 + 4 + 2 + strlen(topic) + 4 + 4; /* as above, with the throttle time */
+}
+
+/* ---- Calls ---- */
+
+static void
+send_all(int fd, struct bytes b)
+{
+	while (b.n) {
+		ssize_t n = send(fd, b.at, b.n, MSG_NOSIGNAL);
+
+		if (n < 0)
+			wire_die("send: %s", strerror(errno));
+		b.at += n;
+		b.n -= (size_t)n;
+	}
+}
+
+static void
+receive_all(int fd, uint8_t *at, size_t n)
+{
+	while (n) {
+		ssize_t got = recv(fd, at, n, 0);
+
+		if (got <= 0)
+			wire_die("the broker closed the connection (%s)",
+				 got ? strerror(errno) : "end of stream");
+		at += got;
+		n -= (size_t)got;
+	}
+}
+
+struct bytes
+wire_call(int fd, struct bytes request)
+{
+	struct bytes answer = { 0 };
+	int32_t size;
+
+	send_all(fd, request);
+	receive_all(fd, put(&answer, 4), 4);
+	size = wire_i32(answer.at);
+	if (size < 4 || size > 1 << 30)
+		wire_die("an answer of %d bytes", size);
+	put(&answer, (size_t)size);
+	receive_all(fd, answer.at + 4, (size_t)size);
+	return answer;
+}
+
+void
+wire_ask(int fd, struct bytes request, size_t error_at, int16_t forgiven, const char *what)
+{
+	struct bytes answer = wire_call(fd, request);
+	int16_t error;
+
+	if (answer.n < error_at + 2)
+		wire_die("%s: an answer of %zu bytes", what, answer.n);
+	error = wire_i16(answer.at + error_at);
+	if (error && error != forgiven)
+		wire_die("%s: error %d", what, error);
+	free(answer.at);
+	free(request.at);
+}
+
+/* Both answers: size, correlation, throttle time, count, name, error. */
+void
+wire_create_topic(int fd, const char *topic, int partitions)
+{
+	wire_ask(fd, wire_create_request(topic, partitions), 4 + 4 + 4 + 4 + 2 + strlen(topic), 36,
+		 "CreateTopics");
+}
+
+void
+wire_delete_topic(int fd, const char *topic)
+{
+	wire_ask(fd, wire_delete_request(topic), 4 + 4 + 4 + 4 + 2 + strlen(topic), 3, "DeleteTopics");
+}
