@@ -569,7 +569,16 @@ growing_by_assignment(void **state)
 	struct create_partitions_response *out = api_serve(f, &growing, 1, in);
 	assert_int_equal(out->results.at[0].error_code, ERR_INVALID_REPLICA_ASSIGNMENT);
 
+	API_LIST(f, in->topics.at[0].assignments, 2); /* one too many */
+	for (int i = 0; i < 2; i++) {
+		API_LIST(f, in->topics.at[0].assignments.at[i].broker_ids, 1);
+		in->topics.at[0].assignments.at[i].broker_ids.at[0] = API_NODE_ID;
+	}
 	in->topics.at[0].count = 2;
+	out = api_serve(f, &growing, 1, in);
+	assert_int_equal(out->results.at[0].error_code, ERR_INVALID_REPLICA_ASSIGNMENT);
+
+	in->topics.at[0].assignments.n = 1;
 	in->topics.at[0].assignments.at[0].broker_ids.at[0] = API_NODE_ID + 1;
 	out = api_serve(f, &growing, 1, in);
 	assert_int_equal(out->results.at[0].error_code, ERR_INVALID_REPLICA_ASSIGNMENT);

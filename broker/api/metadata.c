@@ -161,7 +161,7 @@ plan_creation(struct call *call, struct metadata_response *out)
 {
 	const struct config *config = call_config(call);
 	const struct metadata_request *in = call->in;
-	if (!config->auto_create_topics || (call->version >= 4 && !in->allow_auto_topic_creation))
+	if (!config->auto_create_topics || !in->allow_auto_topic_creation)
 		return false;
 
 	struct metadata_own *own = arena_alloc(&call->arena, sizeof(*own));
