@@ -123,11 +123,6 @@ def nested():
     ask_closed(frames.CREATE_TOPICS, 2, i32(1_000_000) + (frames.string("t") + struct.pack(">ih", 1, 1) + i32(900_000)) * 9)
 
 
-@hostile("a million empty names in one request", limit_kb=160 << 10)
-def many_names():
-    attack(frame(header(METADATA, 4) + i32(1_000_000) + bytes(2_000_000) + b"\0"), closes=False)
-
-
 @hostile("strings that are null where they must not be, negative, or longer than the frame")
 def strings():
     for size in (-1, -2, -32768, 32767):

@@ -253,3 +253,10 @@ def idle():
                     time.sleep(0.05)
             assert time.monotonic() - began > 0.8, "closed too early"
             busy.ask(API_VERSIONS, 0)
+
+
+@hostile("a million empty names in one request: what it took is given back", timeout_s=40)
+def many_names():
+    with connect() as c:
+        c.socket.sendall(frame(header(METADATA, 4, 5) + victim.i32(1_000_000) + bytes(2_000_000) + b"\0"))
+        equal(c.receive()[0], 5, "correlation id")
