@@ -10,11 +10,10 @@
 #include "broker/wire_frames.h"
 #include "common/bytes.h"
 
-#define HEX_SHOWN        8   /* bytes in a line of fields, as describe() has it */
 #define DUMP_WIDTH       16  /* bytes in a line of what cannot be explained */
 #define DUMP_BYTES       256 /* of such, at most */
 #define CLIENT_ID_SHOWN  60
-#define BRIEF_BODY_BYTES ((size_t)256 * 1024) /* larger bodies are not searched for errors */
+#define BRIEF_BYTES_MAX  ((size_t)256 * 1024) /* larger answers are not searched for errors */
 #define API_VERSIONS_KEY 18
 
 /* --- what a frame says about itself
@@ -171,100 +170,49 @@ wire_note(const struct wire_view *view, const char *connection, int64_t time_us,
 	fputc('\n', view->out);
 }
 
-/* --- size and header, in the form of describe()
- * --------------------------------------------------------------- */
+/* --- the lines below the heading
+ * ------------------------------------------------------------------------------ */
 
-/* Walks the bytes before the body, a field a line; `from` never passes the message's n. */
-struct walk {
-	FILE *out;
-	const struct wire_message *m;
-	size_t from;
-};
-
-/* The next n bytes' offset, hex and name; the value is the caller's to print. */
 static const uint8_t *
-print_field(struct walk *w, size_t n, const char *name)
+after_size(const struct wire_message *m)
 {
-	const uint8_t *at = w->m->at + w->from;
-	size_t shown = n > HEX_SHOWN ? HEX_SHOWN - 1 : n;
-	char hex[3 * HEX_SHOWN + 1] = "";
-
-	for (size_t i = 0; i < shown; i++)
-		snprintf(hex + 3 * i, 4, "%02x ", at[i]);
-	if (shown < n)
-		snprintf(hex + 3 * shown, 4, "..");
-	fprintf(w->out, "%04zx  %-*s %-30s  ", w->from, 3 * HEX_SHOWN, hex, name);
-	w->from += n;
-	return at;
+	return m->at + size_bytes(m);
 }
 
-static void
-print_size(struct walk *w)
+static size_t
+bytes_after_size(const struct wire_message *m)
 {
-	const uint8_t *at = print_field(w, WIRE_SIZE_BYTES, "size");
-
-	fprintf(w->out, "%" PRIu32 "\n", get_u32(at));
+	return m->n - size_bytes(m);
 }
 
+/* In the columns of describe(), but for the offset: that of the other lines counts from the byte after the
+ * size. */
 static void
-print_tags(struct walk *w, size_t end)
+print_size(FILE *out, const struct wire_message *m)
 {
-	if (w->from >= end)
-		return;
-	print_field(w, end - w->from, "tagged fields");
-	fputs(w->m->at[w->from - 1] == 0 ? "none\n" : "some, passed over\n", w->out);
+	fprintf(out, "      %02x %02x %02x %02x              %-30s  %" PRIu32 "\n", m->at[0], m->at[1],
+		m->at[2], m->at[3], "size", get_u32(m->at));
 }
 
-/* The header has been decoded, so its bytes are there; `end` is where the body begins. */
+/* What no table explains, from this offset on. */
 static void
-print_request_header(struct walk *w, const struct request_header *header, size_t end)
+print_dump(FILE *out, const struct wire_message *m, size_t from)
 {
-	const struct api *api = api_find(header->api_key);
+	const uint8_t *at = after_size(m);
+	size_t n = bytes_after_size(m), end = n - from > DUMP_BYTES ? from + DUMP_BYTES : n;
 
-	print_field(w, 2, "api_key");
-	fprintf(w->out, "%d%s%s\n", header->api_key, api != NULL ? " " : "",
-		api != NULL ? api->kafka_name : "");
-	print_field(w, 2, "api_version");
-	fprintf(w->out, "%d\n", header->api_version);
-	print_field(w, 4, "correlation_id");
-	fprintf(w->out, "%" PRId32 "\n", header->correlation_id);
-	print_field(w, 2 + (header->client_id.n > 0 ? (size_t)header->client_id.n : 0), "client_id");
-	print_quoted(w->out, header->client_id);
-	fputc('\n', w->out);
-	print_tags(w, end);
-}
+	for (; from < end; from += DUMP_WIDTH) {
+		size_t width = end - from > DUMP_WIDTH ? DUMP_WIDTH : end - from;
 
-static void
-print_response_header(struct walk *w, size_t end)
-{
-	print_field(w, 4, "correlation_id");
-	fprintf(w->out, "%" PRId32 "\n", w->m->correlation_id);
-	print_tags(w, end);
-}
-
-/* --- body
- * ----------------------------------------------------------------------------------------------------- */
-
-/* What no table explains. */
-static void
-print_dump(struct walk *w)
-{
-	size_t end = w->m->n - w->from > DUMP_BYTES ? w->from + DUMP_BYTES : w->m->n;
-
-	while (w->from < end) {
-		size_t n = end - w->from > DUMP_WIDTH ? DUMP_WIDTH : end - w->from;
-		const uint8_t *at = w->m->at + w->from;
-
-		fprintf(w->out, "%04zx  ", w->from);
+		fprintf(out, "%04zx  ", from);
 		for (size_t i = 0; i < DUMP_WIDTH; i++)
-			fprintf(w->out, i < n ? "%02x " : "   ", i < n ? at[i] : 0);
-		for (size_t i = 0; i < n; i++)
-			fputc(at[i] >= ' ' && at[i] < 0x7f ? at[i] : '.', w->out);
-		fputc('\n', w->out);
-		w->from += n;
+			fprintf(out, i < width ? "%02x " : "   ", i < width ? at[from + i] : 0);
+		for (size_t i = 0; i < width; i++)
+			fputc(at[from + i] >= ' ' && at[from + i] < 0x7f ? at[from + i] : '.', out);
+		fputc('\n', out);
 	}
-	if (w->from < w->m->n)
-		fprintf(w->out, "%04zx  ... and %zu bytes more\n", w->from, w->m->n - w->from);
+	if (end < n)
+		fprintf(out, "%04zx  ... and %zu bytes more\n", end, n - end);
 }
 
 static const char *
@@ -275,109 +223,70 @@ line_end(const char *at, const char *end)
 	return newline != NULL ? newline + 1 : end;
 }
 
-/*
- * describe()'s lines with its first one, which the heading replaces, left out, and with offsets that count
- * from the frame's start instead of the body's.
- */
+/* Without describe()'s first line, which names the message as the heading does; unless it is a fault. */
 static void
-print_moved(FILE *out, const struct buf *text, size_t by)
+print_lines(FILE *out, const struct buf *text)
 {
 	const char *at = (const char *)buf_head(text), *end = (const char *)buf_tail(text);
 
-	for (at = line_end(at, end); at < end; at = line_end(at, end)) {
-		char *rest;
-		size_t offset = strtoul(at, &rest, 16);
-
-		if (rest - at < 4 || *rest != ' ')
-			fprintf(out, "%.*s", (int)(line_end(at, end) - at), at);
-		else
-			fprintf(out, "%04zx%.*s", offset + by, (int)(line_end(at, end) - rest), rest);
-	}
+	if (at < end && *at != '!')
+		at = line_end(at, end);
+	fwrite(at, 1, (size_t)(end - at), out);
 }
 
 /* An ApiVersions of a version that the broker does not know is answered in version 0, with an error
  * (KIP-511). */
 static int16_t
-body_version(const struct wire_message *m, const uint8_t *body, size_t n)
+version_of(const struct wire_message *m)
 {
-	if (m->api_key == API_VERSIONS_KEY && m->way == WIRE_RESPONSE && n >= 2 &&
-	    get_u16(body) == ERR_UNSUPPORTED_VERSION)
+	if (m->way == WIRE_RESPONSE && m->api_key == API_VERSIONS_KEY && bytes_after_size(m) >= 6 &&
+	    get_u16(after_size(m) + 4) == ERR_UNSUPPORTED_VERSION)
 		return 0;
 	return m->api_version;
 }
 
-/* Where the body begins, counted from the message's start; 0: the header is broken, and *fault says how. */
-static size_t
-body_from(const struct wire_message *m, const struct api *api, struct request_header *header,
-	  struct wire_fault *fault)
+/* Append what describe() has to say. */
+static void
+describe_message(const struct wire_message *m, const struct api *api, bool hex, struct buf *text)
 {
-	const uint8_t *at = m->at + size_bytes(m);
-	size_t n = m->n - size_bytes(m);
-	int used;
+	struct request_header header;
 
-	if (m->way == WIRE_REQUEST) {
-		used = request_header_decode(at, n, header, fault);
-	} else {
-		*fault = (struct wire_fault){ .where = "response header",
-					      .what = "needs more bytes than there are" };
-		used = response_header_decode(at, n, api, m->api_version, &header->correlation_id);
-	}
-	return used < 0 ? 0 : size_bytes(m) + (size_t)used;
+	if (m->way == WIRE_REQUEST)
+		(void)describe_request(after_size(m), bytes_after_size(m), hex, text, &header);
+	else
+		describe_response(api, version_of(m), after_size(m), bytes_after_size(m), hex, text);
 }
 
-static void
-print_body(struct walk *w, const struct api *api)
+/* Where the bytes begin that describe() has not explained. */
+static size_t
+dump_from(const struct wire_message *m)
 {
-	const struct wire_message *m = w->m;
-	const uint8_t *body = m->at + w->from;
-	size_t n = m->n - w->from;
-	int16_t version = body_version(m, body, n);
-	struct buf text = BUF_EMPTY;
+	struct request_header header;
+	struct wire_fault fault;
+	int used = m->way == WIRE_REQUEST
+		       ? request_header_decode(after_size(m), bytes_after_size(m), &header, &fault)
+		       : 0;
 
-	if (version < api->min || version > api->max) {
-		fprintf(w->out, "!! the schema of %s has v%d to v%d\n", api->kafka_name, api->min, api->max);
-		print_dump(w);
-		return;
-	}
-	if (version != m->api_version)
-		fprintf(w->out, "the broker does not know v%d, and answers in v%d\n", m->api_version,
-			version);
-	describe(m->way == WIRE_REQUEST ? api->request : api->response, version, body, n, true, &text);
-	print_moved(w->out, &text, w->from);
-	buf_free(&text);
-	if (m->n < m->whole)
-		fprintf(w->out, "(%zu bytes of %zu are here)\n", m->n, m->whole);
+	return used > 0 ? (size_t)used : 0;
 }
 
 static void
 print_message(FILE *out, const struct wire_message *m)
 {
 	const struct api *api = api_find(m->api_key);
-	struct walk w = { out, m, 0 };
-	struct request_header header;
-	struct wire_fault fault;
-	size_t body;
+	struct buf text = BUF_EMPTY;
 
 	if (!m->bare)
-		print_size(&w);
-	if (!m->is_known && m->way == WIRE_RESPONSE) {
-		print_dump(&w);
-		return;
+		print_size(out, m);
+	if (m->way == WIRE_REQUEST || (m->is_known && api != NULL)) {
+		describe_message(m, api, true, &text);
+		print_lines(out, &text);
+		buf_free(&text);
 	}
-	body = body_from(m, api, &header, &fault);
-	if (body == 0) {
-		fprintf(out, "%04zx  !! %s: %s\n", w.from + fault.offset, fault.where, fault.what);
-		print_dump(&w);
-		return;
-	}
-	if (m->way == WIRE_REQUEST)
-		print_request_header(&w, &header, body);
-	else
-		print_response_header(&w, body);
-	if (api != NULL)
-		print_body(&w, api);
-	else
-		print_dump(&w);
+	if (!m->is_known || api == NULL || version_of(m) < api->min || version_of(m) > api->max)
+		print_dump(out, m, dump_from(m));
+	if (m->n < m->whole)
+		fprintf(out, "(%zu bytes of %zu are here)\n", m->n, m->whole);
 }
 
 /* --- errors within an answer, for the brief form
@@ -406,16 +315,12 @@ print_first_error(FILE *out, const struct buf *text)
 static void
 print_error(FILE *out, const struct wire_message *m)
 {
-	const struct api *api = api_find(m->api_key);
-	struct request_header header;
-	struct wire_fault fault;
+	const struct api *api = m->is_known ? api_find(m->api_key) : NULL;
 	struct buf text = BUF_EMPTY;
-	size_t from = m->is_known && api != NULL ? body_from(m, api, &header, &fault) : 0;
 
-	if (from == 0 || m->n - from > BRIEF_BODY_BYTES)
+	if (api == NULL || m->n > BRIEF_BYTES_MAX)
 		return;
-	describe(api->response, body_version(m, m->at + from, m->n - from), m->at + from, m->n - from, false,
-		 &text);
+	describe_message(m, api, false, &text);
 	print_first_error(out, &text);
 	buf_free(&text);
 }
