@@ -388,9 +388,9 @@ read_tags(struct reader *r, const struct message *m, char *out)
 static void
 read_fields(struct reader *r, const struct message *m, char *out)
 {
-	for (int i = 0; i < m->field_n; i++) {
-		const struct field *f = &m->fields[i];
+	const struct field *end = m->fields + m->field_n;
 
+	for (const struct field *f = m->fields; f < end; f++) {
 		if (!field_is_in(f, r->version) || f->tag != FIELD_NO_TAG) {
 			if (f->fallback != 0 || f->type == F_STRUCT)
 				field_set_default(f, out + f->offset);

@@ -13,12 +13,36 @@
  */
 struct writer {
 	struct frame *frame;
-	struct buf *bytes;
+	/* Room in frame->bytes; what is before `at` counts as written with the next settle(). */
+	uint8_t *at, *end;
 	int16_t version;
 	bool flexible;
 };
 
 static void write_struct(struct writer *w, const struct message *m, const char *in);
+
+/* Make the frame's bytes what has been written so far: before anybody else looks at them. */
+static void
+settle(struct writer *w)
+{
+	buf_grew(&w->frame->bytes, (size_t)(w->at - buf_tail(&w->frame->bytes)));
+}
+
+static void
+open_room(struct writer *w, size_t n)
+{
+	struct buf *bytes = &w->frame->bytes;
+
+	buf_reserve(bytes, n);
+	w->at = buf_tail(bytes);
+	w->end = w->at + buf_room(bytes);
+}
+
+static void __attribute__((noinline, cold)) more_room(struct writer *w, size_t n)
+{
+	settle(w);
+	open_room(w, n);
+}
 
 /* Room for n bytes, which count as written. */
 static inline uint8_t *
@@ -26,10 +50,10 @@ grow(struct writer *w, size_t n)
 {
 	uint8_t *at;
 
-	if (buf_room(w->bytes) < n)
-		buf_reserve(w->bytes, n);
-	at = buf_tail(w->bytes);
-	buf_grew(w->bytes, n);
+	if ((size_t)(w->end - w->at) < n)
+		more_room(w, n);
+	at = w->at;
+	w->at += n;
 	return at;
 }
 
@@ -88,6 +112,7 @@ write_records(struct writer *w, const struct field *f, const struct records *rec
 		return;
 	}
 	write_length(w, records->n, false);
+	settle(w);
 	frame_splice(w->frame, records->iov, records->iov_n, (size_t)records->n);
 }
 
@@ -220,7 +245,7 @@ is_default(const struct field *f, const char *at, int version)
 	return true;
 }
 
-static bool
+static inline bool
 tag_is_sent(const struct writer *w, const struct field *f, const char *in)
 {
 	return f->tag != FIELD_NO_TAG && field_is_in(f, w->version) &&
@@ -228,24 +253,29 @@ tag_is_sent(const struct writer *w, const struct field *f, const char *in)
 }
 
 /*
- * The content is written first, then moved up to let its size in: sizes are not known before, and tags
- * are rare.
+ * The content is written first, then moved up to let its size in: sizes are not known before, and tags are
+ * rare.
  */
 static void
 write_tag(struct writer *w, const struct field *f, const char *in)
 {
+	struct buf *bytes = &w->frame->bytes;
 	uint8_t size_bytes[VARINT32_MAX];
 	size_t from, content;
+	uint8_t *at;
 	int n;
 
 	write_uvarint(w, (uint32_t)f->tag);
-	from = buf_len(w->bytes);
+	settle(w);
+	from = buf_len(bytes);
 	write_field(w, f, in + f->offset);
-	content = buf_len(w->bytes) - from;
+	settle(w);
+	content = buf_len(bytes) - from;
 	n = varint_put_u32(size_bytes, (uint32_t)content);
 	grow(w, (size_t)n);
-	memmove(buf_head(w->bytes) + from + n, buf_head(w->bytes) + from, content);
-	memcpy(buf_head(w->bytes) + from, size_bytes, (size_t)n);
+	at = buf_head(bytes) + from;
+	memmove(at + n, at, content);
+	memcpy(at, size_bytes, (size_t)n);
 }
 
 static void
@@ -265,9 +295,9 @@ write_tags(struct writer *w, const struct message *m, const char *in)
 static void
 write_struct(struct writer *w, const struct message *m, const char *in)
 {
-	for (int i = 0; i < m->field_n; i++) {
-		const struct field *f = &m->fields[i];
+	const struct field *end = m->fields + m->field_n;
 
+	for (const struct field *f = m->fields; f < end; f++) {
 		if (field_is_in(f, w->version) && f->tag == FIELD_NO_TAG)
 			write_field(w, f, in + f->offset);
 	}
@@ -280,11 +310,12 @@ encode(const struct message *message, int16_t version, const void *in, struct fr
 {
 	struct writer w = {
 		.frame = out,
-		.bytes = &out->bytes,
 		.version = version,
 		.flexible = version >= message->flexible_from,
 	};
 
 	CHECK(message->min <= version && version <= message->max);
+	open_room(&w, 1);
 	write_struct(&w, message, in);
+	settle(&w);
 }
