@@ -199,24 +199,30 @@ explain_frames(const struct command *c, const uint8_t *at, size_t n)
 	}
 }
 
+/* A chain of sizes decides; where there is none, a request that begins at once, or any response, has no size.
+ */
+static void
+explain_bytes(const struct command *c, const uint8_t *at, size_t n)
+{
+	if (!is_chain(at, n) && (c->way == WIRE_RESPONSE || is_request(at, n)))
+		explain_lonely(c, at, n);
+	else
+		explain_frames(c, at, n);
+}
+
 static int
 explain_hex(const struct command *c)
 {
 	struct buf bytes = BUF_EMPTY;
-	char why[256];
+	char why[256] = "no bytes";
 	bool good =
 	    c->word_n > 0 ? parse_words(c, &bytes, why, sizeof(why)) : parse_input(&bytes, why, sizeof(why));
 
-	if (!good)
-		fprintf(stderr, "broker wire: %s\n", why);
-	else if (buf_len(&bytes) == 0)
-		fprintf(stderr, "broker wire: no bytes\n");
-	else if (c->way == WIRE_REQUEST && is_request(buf_head(&bytes), buf_len(&bytes)) &&
-		 !is_chain(buf_head(&bytes), buf_len(&bytes)))
-		explain_lonely(c, buf_head(&bytes), buf_len(&bytes));
-	else
-		explain_frames(c, buf_head(&bytes), buf_len(&bytes));
 	good = good && buf_len(&bytes) > 0;
+	if (good)
+		explain_bytes(c, buf_head(&bytes), buf_len(&bytes));
+	else
+		fprintf(stderr, "broker wire: %s\n", why);
 	buf_free(&bytes);
 	return good ? STATUS_OK : STATUS_FAILED;
 }

@@ -18,8 +18,8 @@
 #include "common/buf.h"
 
 #define WIRE_SIZE_BYTES 4
-#define WIRE_FRAME_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one frame that are kept */
-#define WIRE_SIZE_MAX   (1 << 30)                 /* what says that it is larger is no frame */
+#define WIRE_FRAME_MAX  ((size_t)4 * 1024 * 1024)     /* bytes of one frame that are kept */
+#define WIRE_SIZE_MAX   ((uint32_t)256 * 1024 * 1024) /* of a frame; TLS and HTTP look like more */
 
 enum wire_piece_kind {
 	WIRE_NOTHING, /* until more is put */

@@ -46,13 +46,13 @@ prefix_at(const char *at, const char *end)
 static bool
 is_count(const char *at, size_t n, size_t count)
 {
-	char digits[32];
+	char digits[32], *end;
 
 	if (n >= sizeof(digits))
 		return false;
 	memcpy(digits, at, n);
 	digits[n] = '\0';
-	return strtoull(digits, NULL, 16) == count || strtoull(digits, NULL, 8) == count;
+	return strtoull(digits, NULL, 16) == count || (strtoull(digits, &end, 8) == count && *end == '\0');
 }
 
 /*

@@ -80,6 +80,7 @@ struct connection {
 	struct wire_stream stream[2]; /* by enum wire_way */
 	bool found[2];                /* where frames begin is known */
 	bool ended[2];
+	uint32_t syn_seq; /* of the packet that opened it */
 	struct wire_talk talk;
 };
 
@@ -260,14 +261,15 @@ connection_of(struct capture *c, const struct wire_packet *packet, enum wire_way
 	const struct wire_end *broker = way == WIRE_REQUEST ? &packet->to : &packet->from;
 	struct connection *connection = connection_find(c, client, broker);
 
-	if (connection != NULL && packet->syn && way == WIRE_REQUEST && connection->stream[way].began &&
-	    connection->stream[way].next != packet->seq + 1) {
+	if (connection != NULL && packet->syn && way == WIRE_REQUEST && connection->syn_seq != packet->seq) {
 		connection_close(c, connection); /* the client's port is used anew */
 		connection = NULL;
 	}
 	if (connection != NULL || packet->rst || (packet->n == 0 && !packet->syn))
 		return connection;
-	return connection_open(c, client, broker);
+	connection = connection_open(c, client, broker);
+	connection->syn_seq = packet->seq;
+	return connection;
 }
 
 static void
