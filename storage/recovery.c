@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/diag.h"
@@ -23,17 +24,17 @@ open_in(const char *dir, const char *name, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-/* The slot to put back, if there is one. ERR_NONE with *due false: nothing to do. */
+/* *any: there is a whole slot; *due: it is to be put back. */
 static enum err
-examine(const char *dir, struct ckpt_slot *slot, bool *due)
+examine(const char *dir, struct ckpt_slot *slot, bool *any, bool *due)
 {
-	*due = false;
+	*any = *due = false;
 	int fd = open_in(dir, "ckpt", O_RDONLY);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
-	bool any = ckptfile_newest(fd, slot) >= 0;
+	*any = ckptfile_newest(fd, slot) >= 0;
 	close(fd);
-	if (!any || slot->clean)
+	if (!*any || slot->clean)
 		return ERR_NONE;
 	char boot_id[BOOT_ID_BYTES];
 	enum err e = ckptfile_boot_id(boot_id);
@@ -45,8 +46,8 @@ bool
 recovery_is_due(const char *dir)
 {
 	struct ckpt_slot slot;
-	bool due;
-	if (examine(dir, &slot, &due) == ERR_NONE && !due)
+	bool any, due;
+	if (examine(dir, &slot, &any, &due) == ERR_NONE && !due)
 		return false;
 	diag_error(
 	    "the store was not closed before the machine went down; start the broker once to put it right",
@@ -107,15 +108,40 @@ restore(const char *dir, const struct ckpt_slot *slot, bool *restored)
 	return *restored ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
 }
 
+/*
+ * No checkpoint was ever made, and the file has room for meta pages only, which are none: the power
+ * failed while the store was born. Nothing was promised; the engine would refuse the file for ever.
+ */
+static void
+remove_stillborn(const char *dir)
+{
+	int fd = open_in(dir, "data.mdb", O_RDONLY);
+	struct stat st;
+	uint8_t meta[CKPT_META_BYTES] = { 0 };
+	uint64_t commit;
+	bool stillborn = fd >= 0 && fstat(fd, &st) == 0 && st.st_size <= 2 * sysconf(_SC_PAGESIZE) &&
+			 pread(fd, meta, sizeof(meta), 0) >= 0 && !ckptfile_meta_commit(meta, &commit);
+	if (fd >= 0)
+		close(fd);
+	if (!stillborn)
+		return;
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
+	diag_warn("the machine went down while the store was made; making it anew", D_C("dir", dir));
+	(void)unlink(path);
+}
+
 enum err
 store_recover(const char *dir, bool *restored)
 {
 	*restored = false;
 	struct ckpt_slot slot;
-	bool due;
-	enum err e = examine(dir, &slot, &due);
+	bool any, due;
+	enum err e = examine(dir, &slot, &any, &due);
 	if (e != ERR_NONE)
 		diag_error("cannot read the checkpoint file", D_C("dir", dir), D_C("why", strerror(errno)));
+	if (e == ERR_NONE && !any)
+		remove_stillborn(dir);
 	if (e != ERR_NONE || !due)
 		return e;
 	return restore(dir, &slot, restored);
