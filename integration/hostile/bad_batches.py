@@ -6,10 +6,13 @@ plain error is asked for here.
 """
 
 import struct
+import time
+import zlib
 
 import frames
 import victim
 from frames import batch, record, varint
+from harness import patience
 from harness.cases import equal, eventually
 from victim import TOPIC, connect, hostile
 
@@ -144,6 +147,69 @@ def sequences():
         equal(send(0, epoch=1), (0, first + 2), "a new epoch")
         equal(send(2)[0], 47, "the old epoch")
     equal(victim.end_offset(), first + 3, "end of the log")
+
+
+def new_topic(stem, configs=b""):
+    """A topic beside the one that is attacked; configs encoded."""
+    name = f"{TOPIC}-{stem}"
+    topic = frames.string(name) + struct.pack(">ih", 1, 1) + frames.array() + (configs or frames.array())
+    with connect() as c:
+        answer = c.ask(frames.CREATE_TOPICS, 2, frames.array(topic) + struct.pack(">i", 10_000) + b"\0")
+    equal(frames.created(answer), [0], "CreateTopics")
+    victim.settle()
+    return name
+
+
+@hostile("batches whose compressed part is noise: refused, or kept as they are; asking for times opens them, and survives")
+def compressed_noise():
+    name = new_topic("noise")
+    for codec in (1, 2, 3, 4):
+        for noise in (NOISE, b"", b"\x1f\x8b\x08\0\0\0\0\0\0\3" + NOISE, b"\x28\xb5\x2f\xfd" + NOISE, b"\x04\x22\x4d\x18" + NOISE):
+            with connect() as c:
+                body = frames.produce_body(name, batch(noise, count=3, attributes=codec))
+                error = frames.produced(c.ask(frames.PRODUCE, 7, body))[0]
+                assert error in (0, CORRUPT, INVALID, -1), f"codec {codec}: error {error}"
+    with connect() as c:
+        for time in (0, 1_700_000_000_000, -1, -2):
+            error, _ = frames.offset_of(c.ask(frames.LIST_OFFSETS, 1, frames.offsets_body(name, time)))
+            assert error in (0, CORRUPT, frames.KAFKA_STORAGE_ERROR, -1), f"ListOffsets by time {time}: error {error}"
+
+
+COMPACTED = frames.array(frames.string("cleanup.policy") + frames.string("compact"))
+
+
+def bomb(size):
+    """A gzip batch of little size that says to be one record of this many zeros."""
+    zeros, packer = bytes(1 << 20), zlib.compressobj(9, zlib.DEFLATED, 31)
+    body = b"\0\0\0" + varint(3) + b"key" + varint(size)
+    packed = packer.compress(varint(len(body) + size + 1) + body)
+    for _ in range(size >> 20):
+        packed += packer.compress(zeros)
+    return packed + packer.compress(b"\0") + packer.flush()
+
+
+@hostile("300 MB of zeros in a batch of 300 KB, for a compacted topic, whose batches are opened: no memory, little time")
+def compressed_bomb():
+    name = new_topic("compacted", COMPACTED)
+    whole = batch(bomb(300 << 20), count=1, attributes=1)
+    began = time.monotonic()
+    with connect() as c:
+        error = frames.produced(c.ask(frames.PRODUCE, 7, frames.produce_body(name, whole)))[0]
+        frames.offset_of(c.ask(frames.LIST_OFFSETS, 1, frames.offsets_body(name, 1_700_000_000_000)))
+    took = time.monotonic() - began
+    assert took < 3 * patience.factor(), f"the answer took {took:.1f} s"
+    assert error in (0, CORRUPT, INVALID, TOO_LARGE, -1), f"error {error}"
+
+
+@hostile("a record without a key for a compacted topic: refused, compressed or not")
+def keyless():
+    name = new_topic("keys", COMPACTED)
+    plain = record(key=None)
+    with connect() as c:
+        for whole in (batch([plain]), batch(zlib.compress(plain, wbits=31), attributes=1)):
+            equal(frames.produced(c.ask(frames.PRODUCE, 7, frames.produce_body(name, whole)))[0], INVALID, "error")
+        good = batch(zlib.compress(record(), wbits=31), attributes=1)
+        equal(frames.produced(c.ask(frames.PRODUCE, 7, frames.produce_body(name, good)))[0], 0, "a good one")
 
 
 @hostile("one bad partition among good ones: its error alone")
