@@ -339,7 +339,8 @@ def stopped():
     with Broker().expect_deaths() as broker:
         create(broker, "t", 3)
         create(broker, "u")
-        with Load(broker, "t", 3, IDEMPOTENT) as load:
+        # Large messages: most of its time this worker is writing.
+        with Load(broker, "t", 3, IDEMPOTENT, padding=10_000) as load:
             load.wait(1000)
             ((name, pid),) = serving_me(broker).items()
             with Load(broker, "u", 1, IDEMPOTENT) as other:

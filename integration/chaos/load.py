@@ -26,8 +26,9 @@ def create(broker, topic, partitions=1):
 
 
 class Load:
-    def __init__(self, broker, topic, partitions, settings):
-        self.topic, self.partitions = topic, partitions
+    def __init__(self, broker, topic, partitions, settings, padding=0):
+        """padding: bytes by which each message is longer than the few that it takes."""
+        self.topic, self.partitions, self.padding = topic, partitions, b"y" * padding
         self.acknowledged = {}  # number of the message: (partition, offset)
         self.errors = []
         self.sent = 0
@@ -68,7 +69,7 @@ class Load:
                 number = self.sent
                 self._client.produce(
                     self.topic,
-                    b"%d %s" % (number, b"x" * (number % 100)),
+                    b"%d %s" % (number, b"x" * (number % 100) + self.padding),
                     partition=number % self.partitions,
                     on_delivery=lambda error, message, number=number: self._report(number, error, message),
                 )

@@ -22,5 +22,5 @@ def sanitized():
 
 
 def factor():
-    """1, or more for a sanitized broker; PATIENCE in the environment multiplies it for slow machines."""
-    return float(os.environ.get("PATIENCE", "1")) * (4 if sanitized() else 1)
+    """PATIENCE in the environment, for slow machines; else 4 for a sanitized broker, else 1."""
+    return float(os.environ.get("PATIENCE") or (4 if sanitized() else 1))
