@@ -176,6 +176,11 @@ api_serve(struct api_fixture *f, const struct handler *handler, int16_t version,
 	end_reading(f);
 	if (f->next == NEXT_WRITE)
 		run_write(f, handler);
+	else if (f->next == NEXT_PROMISE)
+		assert_int_equal(store_checkpoint(f->store), ERR_NONE);
+	if (handler->answer != NULL)
+		handler->answer(&f->call);
+	end_reading(f);
 	return carry(f, api->response, version, f->call.out);
 }
 

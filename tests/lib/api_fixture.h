@@ -7,9 +7,9 @@
  *	struct metadata_response *out = api_serve(f, &metadata, 9, in);
  *
  * api_serve() does what a worker does: handle(), then where that asks for it write() in a transaction of its
- * own, the commit, and the checkpoint that a promise waits for. The request goes through encode and decode
- * first, and the answer does so afterwards, with the snapshot ended: the test sees only what a client of that
- * version could say and would be told.
+ * own, the commit, the checkpoint that a promise waits for, and answer(). The request goes through encode and
+ * decode first, and the answer does so afterwards, with the snapshot ended: the test sees only what a client
+ * of that version could say and would be told.
  *
  * It takes the place of broker/call.c: a test that needs more of the broker than its handlers will not link.
  */
