@@ -170,7 +170,7 @@ try_open(struct store *store)
 	int rc = mdb_env_create(&store->env);
 	if (rc != MDB_SUCCESS)
 		return rc;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), map_bytes = store->map_bytes + MAP_MARGIN_BYTES;
 	unsigned flags = MDB_NOTLS;
 	if (store->durability != DURABILITY_STRICT)
 		flags |= MDB_NOSYNC;
@@ -178,7 +178,7 @@ try_open(struct store *store)
 		flags |= MDB_RDONLY;
 	if ((rc = mdb_env_set_maxdbs(store->env, TABLES_MAX)) == MDB_SUCCESS &&
 	    (rc = mdb_env_set_maxreaders(store->env, READERS_MAX)) == MDB_SUCCESS &&
-	    (rc = mdb_env_set_mapsize(store->env, store->map_bytes / page * page)) == MDB_SUCCESS)
+	    (rc = mdb_env_set_mapsize(store->env, map_bytes / page * page)) == MDB_SUCCESS)
 		rc = mdb_env_open(store->env, store->dir, flags, FILE_MODE);
 	if (rc != MDB_SUCCESS) {
 		mdb_env_close(store->env); /* needed after a failed open, too */

@@ -19,8 +19,8 @@ reserve_bytes(const struct store *store)
 	return share < RESERVE_BYTES ? share : RESERVE_BYTES;
 }
 
-static uint64_t
-file_end(struct store *store)
+uint64_t
+reserve_file_end(struct store *store)
 {
 	MDB_envinfo info;
 	CHECK(mdb_env_info(store->env, &info) == MDB_SUCCESS);
@@ -93,10 +93,31 @@ is_time_to_look(struct store *store)
 	return true;
 }
 
+static void
+set_full(struct store *store, bool full, uint64_t end)
+{
+	if (atomic_exchange(&store->shared->disk_full, full) == full)
+		return;
+	if (full)
+		diag_error("disk full, appends are refused", D_C("dir", store->dir),
+			   D_INT("file_bytes", end));
+	else
+		diag_info("room again, appends are accepted", D_C("dir", store->dir),
+			  D_INT("file_bytes", end));
+}
+
+void
+reserve_note_growth(struct store *store, uint64_t before)
+{
+	uint64_t end = reserve_file_end(store);
+	if (end > before && end > store->map_bytes)
+		set_full(store, true, end);
+}
+
 void
 reserve_keep(struct store *store)
 {
-	uint64_t end = file_end(store);
+	uint64_t end = reserve_file_end(store);
 	bool was_full = atomic_load(&store->shared->disk_full) != 0;
 	bool look = is_time_to_look(store);
 	if (look)
@@ -105,14 +126,5 @@ reserve_keep(struct store *store)
 	if (was_full && !look)
 		return;
 	uint64_t want = reserve_bytes(store);
-	bool full = !room_behind(store, end) && free_inside(store, want) < want / 2;
-	if (full == was_full)
-		return;
-	atomic_store(&store->shared->disk_full, full);
-	if (full)
-		diag_error("disk full, appends are refused", D_C("dir", store->dir),
-			   D_INT("file_bytes", end));
-	else
-		diag_info("room again, appends are accepted", D_C("dir", store->dir),
-			  D_INT("file_bytes", end));
+	set_full(store, !room_behind(store, end) && free_inside(store, want) < want / 2, end);
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #define RESERVE_BYTES ((uint64_t)64 * 1024 * 1024)
+/* Of the map, beyond what the configuration allows: for the largest transaction, and deletion after it. */
+#define MAP_MARGIN_BYTES ((uint64_t)512 * 1024 * 1024)
 
 struct store;
 
@@ -25,6 +27,13 @@ struct reserve {
 				  commits */
 };
 
+/* Where the file ends, in bytes. */
+uint64_t reserve_file_end(struct store *store);
+/*
+ * A commit made the file longer, from `before` on: beyond the configured size no more appends are taken.
+ * The map goes on a bit further, so that whatever frees space still finds some.
+ */
+void reserve_note_growth(struct store *store, uint64_t before);
 /*
  * Keep it, and decide about disk_full. Cheap where nothing is to be done; the checkpointer's, at each
  * checkpoint.

@@ -112,6 +112,7 @@ txn_write_always(struct store *store, struct store_txn **out)
 	slots_hold(store->shared, store->slot);
 	struct arena arena = txn->arena;
 	*txn = (struct store_txn){ .store = store, .mdb = mdb, .open = true, .write = true, .arena = arena };
+	txn->file_end = reserve_file_end(store);
 	*out = txn;
 	return ERR_NONE;
 }
@@ -197,6 +198,8 @@ store_commit(struct store_txn *txn, uint64_t *commit)
 		e = env_error(store, mdb_txn_commit(txn->mdb), "commit"); /* ends it also on failure */
 	else
 		mdb_txn_abort(txn->mdb);
+	if (changed && e == ERR_NONE)
+		reserve_note_growth(store, txn->file_end);
 	end_write(txn);
 	if (e == ERR_NONE && store->durability == DURABILITY_STRICT)
 		e = publish_strict(store, *commit, changed);
