@@ -80,7 +80,8 @@ struct connection {
 	struct wire_stream stream[2]; /* by enum wire_way */
 	bool found[2];                /* where frames begin is known */
 	bool ended[2];
-	uint32_t syn_seq; /* of the packet that opened it */
+	uint32_t syn_seq;    /* of the packet that opened it */
+	uint32_t end_seq[2]; /* where `ended` directions end */
 	struct wire_talk talk;
 };
 
@@ -130,50 +131,6 @@ connection_find(struct capture *c, const struct wire_end *client, const struct w
 			return found;
 	}
 	return NULL;
-}
-
-static void connection_drain(struct capture *c, struct connection *connection, enum wire_way way,
-			     bool hopeless);
-
-static void
-connection_close(struct capture *c, struct connection *connection)
-{
-	connection_drain(c, connection, WIRE_REQUEST, true);
-	connection_drain(c, connection, WIRE_RESPONSE, true);
-	for (int way = WIRE_REQUEST; way <= WIRE_RESPONSE; way++) {
-		size_t left = wire_frames_unfinished(&connection->talk.frames[way]);
-
-		if (left > 0)
-			wire_note(c->view, connection->name, c->now_us,
-				  "ended within a frame, after %zu bytes of it", left);
-		wire_stream_free(&connection->stream[way]);
-	}
-	wire_talk_free(&connection->talk);
-	list_remove(&connection->in_bucket);
-	list_remove(&connection->in_age);
-	c->connection_n--;
-	free(connection);
-}
-
-static struct connection *
-connection_open(struct capture *c, const struct wire_end *client, const struct wire_end *broker)
-{
-	struct connection *connection = calloc(1, sizeof(*connection));
-	char from[NAME_BYTES / 2];
-
-	CHECK(connection != NULL);
-	if (c->connection_n == CONNECTIONS_MAX)
-		connection_close(c, LIST_OF(c->by_age.next, struct connection, in_age));
-	connection->client = *client;
-	connection->broker = *broker;
-	connection->id = ++c->connections_seen;
-	end_text(client, from, sizeof(from));
-	snprintf(connection->name, sizeof(connection->name), "#%d %s", connection->id, from);
-	wire_talk_init(&connection->talk);
-	list_append(bucket_of(c, client, broker), &connection->in_bucket);
-	list_append(&c->by_age, &connection->in_age);
-	c->connection_n++;
-	return connection;
 }
 
 /* --- from bytes to messages
@@ -240,6 +197,60 @@ connection_drain(struct capture *c, struct connection *connection, enum wire_way
 	}
 }
 
+/* --- beginnings and ends
+ * -------------------------------------------------------------------------------------- */
+
+static void
+say_what_is_unfinished(const struct capture *c, const struct connection *connection, enum wire_way way)
+{
+	const struct wire_stream *stream = &connection->stream[way];
+	size_t left = wire_frames_unfinished(&connection->talk.frames[way]);
+
+	if (connection->ended[way] && stream->began && stream->next != connection->end_seq[way])
+		wire_note(c->view, connection->name, c->now_us, "%s: %u bytes are missing in the capture",
+			  way_text(way), connection->end_seq[way] - stream->next);
+	if (left > 0)
+		wire_note(c->view, connection->name, c->now_us, "ended within a frame, after %zu bytes of it",
+			  left);
+}
+
+static void
+connection_close(struct capture *c, struct connection *connection)
+{
+	connection_drain(c, connection, WIRE_REQUEST, true);
+	connection_drain(c, connection, WIRE_RESPONSE, true);
+	say_what_is_unfinished(c, connection, WIRE_REQUEST);
+	say_what_is_unfinished(c, connection, WIRE_RESPONSE);
+	wire_stream_free(&connection->stream[WIRE_REQUEST]);
+	wire_stream_free(&connection->stream[WIRE_RESPONSE]);
+	wire_talk_free(&connection->talk);
+	list_remove(&connection->in_bucket);
+	list_remove(&connection->in_age);
+	c->connection_n--;
+	free(connection);
+}
+
+static struct connection *
+connection_open(struct capture *c, const struct wire_end *client, const struct wire_end *broker)
+{
+	struct connection *connection = calloc(1, sizeof(*connection));
+	char from[NAME_BYTES / 2];
+
+	CHECK(connection != NULL);
+	if (c->connection_n == CONNECTIONS_MAX)
+		connection_close(c, LIST_OF(c->by_age.next, struct connection, in_age));
+	connection->client = *client;
+	connection->broker = *broker;
+	connection->id = ++c->connections_seen;
+	end_text(client, from, sizeof(from));
+	snprintf(connection->name, sizeof(connection->name), "#%d %s", connection->id, from);
+	wire_talk_init(&connection->talk);
+	list_append(bucket_of(c, client, broker), &connection->in_bucket);
+	list_append(&c->by_age, &connection->in_age);
+	c->connection_n++;
+	return connection;
+}
+
 /* --- from packets to bytes
  * ------------------------------------------------------------------------------------ */
 
@@ -272,6 +283,15 @@ connection_of(struct capture *c, const struct wire_packet *packet, enum wire_way
 	return connection;
 }
 
+/* Everything that both sides had to say is here. */
+static bool
+is_over(const struct connection *connection)
+{
+	return connection->ended[WIRE_REQUEST] && connection->ended[WIRE_RESPONSE] &&
+	       connection->stream[WIRE_REQUEST].next == connection->end_seq[WIRE_REQUEST] &&
+	       connection->stream[WIRE_RESPONSE].next == connection->end_seq[WIRE_RESPONSE];
+}
+
 static void
 take_segment(struct capture *c, const struct wire_packet *packet)
 {
@@ -291,8 +311,11 @@ take_segment(struct capture *c, const struct wire_packet *packet)
 	}
 	wire_stream_put(&connection->stream[way], packet->seq + (packet->syn ? 1 : 0), packet->at, packet->n);
 	connection_drain(c, connection, way, false);
-	connection->ended[way] |= packet->fin;
-	if (packet->rst || (connection->ended[WIRE_REQUEST] && connection->ended[WIRE_RESPONSE]))
+	if (packet->fin && !connection->ended[way]) {
+		connection->ended[way] = true;
+		connection->end_seq[way] = packet->seq + packet->n;
+	}
+	if (packet->rst || is_over(connection))
 		connection_close(c, connection);
 }
 

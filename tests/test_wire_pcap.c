@@ -214,6 +214,33 @@ a_hole(void **state)
 	       "#1 127.0.0.1:50000 requests: 13 bytes are missing in the capture\n" LINE_ASK_8);
 }
 
+/* Nothing follows the gap but the farewell, whose number tells. */
+static void
+a_hole_at_the_end(void **state)
+{
+	(void)state;
+	begin(101);
+	shake_hands();
+	ask(0, ask_7, ASK_BYTES);
+	add_segment(true, CLIENT_BEGAN + 1 + ASK_BYTES, FIN | ACK, "", 0);
+	add_segment(false, BROKER_BEGAN + 1 + ANSWER_BYTES, FIN | ACK, "", 0);
+	expect(LINE_ASK_7 "#1 127.0.0.1:50000 responses: 20 bytes are missing in the capture\n");
+}
+
+/* Farewells that overtake what was said. */
+static void
+late_after_the_end(void **state)
+{
+	(void)state;
+	begin(101);
+	shake_hands();
+	ask(0, ask_7, ASK_BYTES);
+	add_segment(true, CLIENT_BEGAN + 1 + ASK_BYTES, FIN | ACK, "", 0);
+	add_segment(false, BROKER_BEGAN + 1 + ANSWER_BYTES, FIN | ACK, "", 0);
+	answer(0, answer_7, ANSWER_BYTES);
+	expect(LINE_ASK_7 LINE_ANSWER_7 ", after 3 us\n");
+}
+
 static void
 two_connections(void **state)
 {
@@ -308,6 +335,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(reordered_and_repeated, setup, teardown),
 		cmocka_unit_test_setup_teardown(began_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_hole_at_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(late_after_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_connections, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_kafka, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_of_ours, setup, teardown),
