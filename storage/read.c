@@ -66,9 +66,13 @@ take_rest(struct reading *r, int32_t from, int32_t *to)
 	struct run_walk *w = &r->run;
 	if (w->last_offset >= r->end)
 		return false;
+	/*
+	 * Near the end of the budget: do not fetch the rows of a batch that will not be given. Before, a
+	 * look into the run would cost more than it saves: nothing else in here touches the data.
+	 */
 	struct run_batch first;
-	if (!run_walk_header(w, from, &first) || first.bytes > r->budget)
-		return false; /* do not fetch the rows of a batch that will not be given */
+	if (r->budget < RUN_BYTES && (!run_walk_header(w, from, &first) || first.bytes > r->budget))
+		return false;
 	run_walk_load(w, (int64_t)from + r->budget + 1);
 	if (!w->complete || w->loaded - from > r->budget)
 		return false;
