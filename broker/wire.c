@@ -92,8 +92,7 @@ static int __attribute__((format(printf, 1, 2))) usage(const char *fmt, ...)
 	return STATUS_USAGE;
 }
 
-/* --- hex
- * ------------------------------------------------------------------------------------------------------ */
+/* --- hex -------------------------------------------------------------------------------------- */
 
 static bool
 parse_words(const struct command *c, struct buf *out, char *why, size_t why_size)
@@ -227,8 +226,7 @@ explain_hex(const struct command *c)
 	return good ? STATUS_OK : STATUS_FAILED;
 }
 
-/* --- the command line
- * ----------------------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static bool
 parse_number(const char *text, long max, long *out)

@@ -16,8 +16,7 @@
 #define BRIEF_BYTES_MAX  ((size_t)256 * 1024) /* larger answers are not searched for errors */
 #define API_VERSIONS_KEY 18
 
-/* --- what a frame says about itself
- * --------------------------------------------------------------------------- */
+/* --- what a frame says about itself ----------------------------------------------------------- */
 
 static size_t
 size_bytes(const struct wire_message *m)
@@ -66,8 +65,7 @@ wire_view_wants(const struct wire_view *view, const struct wire_message *m)
 	return view->follow_n == 0;
 }
 
-/* --- heading
- * -------------------------------------------------------------------------------------------------- */
+/* --- heading ---------------------------------------------------------------------------------- */
 
 /* Printable ASCII in quotes, cut: a client's name must not command the terminal. */
 static void
@@ -170,8 +168,7 @@ wire_note(const struct wire_view *view, const char *connection, int64_t time_us,
 	fputc('\n', view->out);
 }
 
-/* --- the lines below the heading
- * ------------------------------------------------------------------------------ */
+/* --- the lines below the heading -------------------------------------------------------------- */
 
 static const uint8_t *
 after_size(const struct wire_message *m)
@@ -289,8 +286,7 @@ print_message(FILE *out, const struct wire_message *m)
 		fprintf(out, "(%zu bytes of %zu are here)\n", m->n, m->whole);
 }
 
-/* --- errors within an answer, for the brief form
- * ---------------------------------------------------------------- */
+/* --- errors within an answer, for the brief form ---------------------------------------------- */
 
 /* The first error code that is none of NONE, as describe() words it: "error_code: 3
  * UNKNOWN_TOPIC_OR_PARTITION". */

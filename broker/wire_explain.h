@@ -1,13 +1,14 @@
 /*
  * wire_explain: one message of the protocol, for people.
  *
- *	--- 2026-11-22T15:34:47.043537Z  #3 127.0.0.1:58058 -> Produce v7 request, id 2, 127 bytes, client
- *"rdkafka" 00 00 00 7b              size                            123 0000  00 00 api_key 0 Produce 0002 00
- *07                    api_version                     7
+ *	--- 2026-11-22T15:34:47.043537Z  #3 127.0.0.1:58058 -> Produce v7 request, id 2, 127 bytes, ...
+ *	      00 00 00 7b              size                            123
+ *	0000  00 00                    api_key                         0 Produce
+ *	0002  00 07                    api_version                     7
  *	...
  *
- * The heading alone is the brief form. Below it stands what describe() says, which walks as the broker itself
- *does. Offsets count from the byte after the frame's size.
+ * The heading alone is the brief form. Below it stands what describe() says, which walks as the broker
+ * itself does. Offsets count from the byte after the frame's size.
  */
 #ifndef BROKER_WIRE_EXPLAIN_H
 #define BROKER_WIRE_EXPLAIN_H

@@ -1,9 +1,6 @@
 #include "broker/wire_live.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,26 +11,25 @@
 #include <unistd.h>
 
 #include "broker/wire_address.h"
+#include "broker/wire_net.h"
 #include "broker/wire_talk.h"
 #include "common/list.h"
 
 /*
  * wire_live.c: one loop around poll(2). A client and its connection to the broker are a pair; each side has
- *bytes that wait to be written to it. Bytes are passed on frame by frame, as wire_talk cuts them.
+ * bytes that wait to be written to it. Bytes are passed on frame by frame, as wire_talk cuts them.
  *
  *	side[CLIENT]  --- read, cut: requests --->   side[BROKER].out ---> written
  *	              <-- written --- side[CLIENT].out  <--- cut, perhaps changed: responses --- read
  *
- * Nothing is read for a side that already has OUT_FULL bytes to take, so memory is bounded: PAIRS_MAX pairs,
- *for each two frames that are not whole yet and two runs of bytes to write. Who ends its half of the
- *conversation has that passed on too, after all that it said before.
+ * Nothing is read for a side that already has OUT_FULL bytes to take, so memory is bounded: PAIRS_MAX
+ * pairs, for each two frames that are not whole yet and two runs of bytes to write. Who ends its half of
+ * the conversation has that passed on too, after all that it said before.
  */
 #define PAIRS_MAX  256
 #define READ_BYTES ((size_t)64 * 1024)
 #define OUT_FULL   ((size_t)1024 * 1024)
 #define NAME_BYTES 128
-#define HOST_BYTES 256
-#define CONNECT_MS 5000 /* for the first connection, which shows that the broker is there */
 
 enum { CLIENT, BROKER };
 
@@ -50,7 +46,7 @@ struct pair {
 	struct side side[2];
 	struct wire_talk talk;
 	char name[NAME_BYTES];
-	char our_host[HOST_BYTES];
+	char our_host[WIRE_HOST_BYTES];
 	struct wire_addresses addresses;
 	bool broken;  /* to be closed */
 	bool strange; /* not Kafka's protocol, and that was said */
@@ -58,9 +54,7 @@ struct pair {
 
 struct live {
 	const struct wire_view *view;
-	struct wire_address theirs;
-	struct sockaddr_storage to;
-	socklen_t to_bytes;
+	struct wire_target to;
 	int listener;
 	struct list pairs;
 	int pair_n, pairs_seen;
@@ -85,75 +79,7 @@ now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* --- addresses
- * ------------------------------------------------------------------------------------------------ */
-
-/* HOST:PORT or [HOST]:PORT into its parts. */
-static bool
-split_address(const char *text, char host[HOST_BYTES], char port[8])
-{
-	const char *colon = strrchr(text, ':');
-	size_t n;
-
-	if (colon == NULL || colon[1] == '\0' || strlen(colon + 1) > 5)
-		return false;
-	n = (size_t)(colon - text);
-	if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
-		text++;
-		n -= 2;
-	}
-	if (n >= HOST_BYTES)
-		return false;
-	memcpy(host, text, n);
-	host[n] = '\0';
-	snprintf(port, 8, "%s", colon + 1);
-	return strspn(port, "0123456789") == strlen(port);
-}
-
-static struct addrinfo *
-resolve(const char *text, int flags, char host[HOST_BYTES])
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = flags }, *found = NULL;
-	char port[8];
-	int why;
-
-	if (!split_address(text, host, port)) {
-		fprintf(stderr, "broker wire: '%s' is no HOST:PORT\n", text);
-		return NULL;
-	}
-	why = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &found);
-	if (why != 0)
-		fprintf(stderr, "broker wire: %s: %s\n", text, gai_strerror(why));
-	return why == 0 ? found : NULL;
-}
-
-/* "127.0.0.1" and 9093 of a socket's own end. */
-static int
-own_address(int fd, char host[HOST_BYTES])
-{
-	struct sockaddr_storage own;
-	socklen_t n = sizeof(own);
-	char port[8];
-
-	if (getsockname(fd, (struct sockaddr *)&own, &n) != 0 ||
-	    getnameinfo((struct sockaddr *)&own, n, host, HOST_BYTES, port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return -1;
-	return atoi(port);
-}
-
-static void
-peer_name(const struct sockaddr_storage *peer, socklen_t n, int id, char name[NAME_BYTES])
-{
-	char host[64] = "?", port[8] = "?";
-
-	getnameinfo((const struct sockaddr *)peer, n, host, sizeof(host), port, sizeof(port),
-		    NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(name, NAME_BYTES, peer->ss_family == AF_INET6 ? "#%d [%s]:%s" : "#%d %s:%s", id, host, port);
-}
-
-/* --- pairs
- * ---------------------------------------------------------------------------------------------------- */
+/* --- pairs ------------------------------------------------------------------------------------ */
 
 static void
 pair_close(struct live *l, struct pair *p)
@@ -169,38 +95,17 @@ pair_close(struct live *l, struct pair *p)
 	free(p);
 }
 
-/* A connection to the broker, perhaps not made yet. */
-static int
-dial(const struct live *l, bool *waiting)
-{
-	int one = 1, fd = socket(l->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	*waiting = false;
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (const struct sockaddr *)&l->to, l->to_bytes) == 0)
-		return fd;
-	*waiting = errno == EINPROGRESS;
-	if (*waiting)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static struct pair *
 pair_new(struct live *l, int client, int broker)
 {
 	struct pair *p = calloc(1, sizeof(*p));
-	int one = 1;
 
 	CHECK(p != NULL);
-	setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	p->side[CLIENT].fd = client;
 	p->side[BROKER].fd = broker;
-	p->addresses.theirs = l->theirs;
+	p->addresses.theirs = (struct wire_address){ l->to.host, l->to.port };
 	p->addresses.ours.host = p->our_host;
-	p->addresses.ours.port = own_address(client, p->our_host);
+	p->addresses.ours.port = wire_net_own(client, p->our_host);
 	wire_talk_init(&p->talk);
 	list_append(&l->pairs, &p->link);
 	l->pair_n++;
@@ -208,23 +113,33 @@ pair_new(struct live *l, int client, int broker)
 }
 
 static void
+refuse(const struct live *l, int client, const char *name, const char *why)
+{
+	wire_note(l->view, name, now_us(), "refused: %s", why);
+	close(client);
+}
+
+static void
 accept_client(struct live *l)
 {
 	struct sockaddr_storage peer;
-	socklen_t n = sizeof(peer);
-	int broker, client = accept4(l->listener, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	socklen_t peer_bytes;
+	int broker, client = wire_net_accept(l->listener, &peer, &peer_bytes);
 	char name[NAME_BYTES];
 	struct pair *p;
 	bool waiting;
 
 	if (client < 0)
 		return;
-	peer_name(&peer, n, ++l->pairs_seen, name);
-	broker = l->pair_n < PAIRS_MAX ? dial(l, &waiting) : -1;
+	snprintf(name, sizeof(name), "#%d ", ++l->pairs_seen);
+	wire_net_text(&peer, peer_bytes, name + strlen(name), sizeof(name) - strlen(name));
+	if (l->pair_n == PAIRS_MAX) {
+		refuse(l, client, name, "too many connections");
+		return;
+	}
+	broker = wire_net_dial(&l->to, &waiting);
 	if (broker < 0) {
-		wire_note(l->view, name, now_us(), "refused: %s",
-			  l->pair_n < PAIRS_MAX ? strerror(errno) : "too many connections");
-		close(client);
+		refuse(l, client, name, strerror(errno));
 		return;
 	}
 	p = pair_new(l, client, broker);
@@ -233,8 +148,7 @@ accept_client(struct live *l)
 	wire_note(l->view, name, now_us(), "opened");
 }
 
-/* --- what passes
- * ---------------------------------------------------------------------------------------------- */
+/* --- what passes ------------------------------------------------------------------------------ */
 
 /* Explain a message and pass it on; `to` is whom it is for. */
 static void
@@ -279,8 +193,7 @@ pass(struct live *l, struct pair *p, enum wire_way way, const uint8_t *at, size_
 	}
 }
 
-/* --- reading and writing
- * -------------------------------------------------------------------------------------- */
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 static bool
 is_passing_trouble(void)
@@ -314,16 +227,13 @@ write_side(struct pair *p, int which)
 		p->broken = true;
 }
 
-/* What came of the connection that dial() began. */
 static void
 finish_dial(struct live *l, struct pair *p)
 {
-	struct side *s = &p->side[BROKER];
-	int why = 0;
-	socklen_t n = sizeof(why);
+	int why = wire_net_dialed(p->side[BROKER].fd);
 
-	s->waiting = false;
-	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &why, &n) == 0 && why == 0)
+	p->side[BROKER].waiting = false;
+	if (why == 0)
 		return;
 	wire_note(l->view, p->name, now_us(), "the broker cannot be reached: %s", strerror(why));
 	p->broken = true;
@@ -385,8 +295,7 @@ serve_pair(struct live *l, struct pair *p, const struct pollfd polled[2])
 		pair_close(l, p);
 }
 
-/* --- the loop
- * ------------------------------------------------------------------------------------------------- */
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* What to wait for; nothing at all, not even a hang-up, where fd is -1. */
 static struct pollfd
@@ -445,88 +354,23 @@ catch_signals(sigset_t *while_waiting)
 	sigaction(SIGTERM, &act, NULL);
 }
 
-/* --- start
- * ---------------------------------------------------------------------------------------------------- */
-
-static bool
-can_connect(struct live *l)
-{
-	bool waiting;
-	int why = 0, fd = dial(l, &waiting);
-	socklen_t n = sizeof(why);
-	struct pollfd polled = { fd, POLLOUT, 0 };
-
-	if (fd < 0)
-		return false;
-	if (waiting && poll(&polled, 1, CONNECT_MS) != 1)
-		why = ETIMEDOUT;
-	else
-		getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &n);
-	close(fd);
-	errno = why;
-	return why == 0;
-}
-
-/* The first of the name's addresses that can be reached. */
-static bool
-find_broker(struct live *l, const char *text, char host[HOST_BYTES])
-{
-	struct addrinfo *found = resolve(text, 0, host);
-	bool reached = false;
-
-	if (found == NULL)
-		return false;
-	for (struct addrinfo *ai = found; ai != NULL && !reached; ai = ai->ai_next) {
-		memcpy(&l->to, ai->ai_addr, ai->ai_addrlen);
-		l->to_bytes = ai->ai_addrlen;
-		reached = can_connect(l);
-	}
-	if (!reached)
-		fprintf(stderr, "broker wire: no broker can be reached at %s: %s\n", text, strerror(errno));
-	freeaddrinfo(found);
-	l->theirs = (struct wire_address){ host, atoi(strrchr(text, ':') + 1) };
-	return reached;
-}
-
-static int
-open_listener(const char *text)
-{
-	char host[HOST_BYTES];
-	struct addrinfo *found = resolve(text, AI_PASSIVE, host);
-	int one = 1, fd;
-
-	if (found == NULL)
-		return -1;
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
-		fprintf(stderr, "broker wire: cannot listen on %s: %s\n", text, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		fd = -1;
-	}
-	freeaddrinfo(found);
-	return fd;
-}
-
 bool
 wire_live_run(const struct wire_live_options *options, const struct wire_view *view)
 {
 	struct live live = { .view = view };
-	char host[HOST_BYTES], our_host[HOST_BYTES];
+	char host[WIRE_HOST_BYTES];
 	sigset_t while_waiting;
 	int port;
 
 	list_init(&live.pairs);
-	if (!find_broker(&live, options->to, host))
+	if (!wire_net_find(options->to, &live.to))
 		return false;
-	live.listener = open_listener(options->listen);
+	live.listener = wire_net_listen(options->listen);
 	if (live.listener < 0)
 		return false;
 	catch_signals(&while_waiting);
-	port = own_address(live.listener, our_host);
-	fprintf(stderr, "broker wire: listening on %s port %d for %s; Ctrl-C ends\n", our_host, port,
+	port = wire_net_own(live.listener, host);
+	fprintf(stderr, "broker wire: listening on %s port %d for %s; Ctrl-C ends\n", host, port,
 		options->to);
 	loop(&live, &while_waiting);
 	while (!list_is_empty(&live.pairs))

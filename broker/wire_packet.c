@@ -50,8 +50,7 @@ skip(struct view *v, size_t n)
 	return true;
 }
 
-/* --- TCP
- * ------------------------------------------------------------------------------------------------------ */
+/* --- TCP -------------------------------------------------------------------------------------- */
 
 /* `missing`: bytes of the segment that the capture does not hold. */
 static enum wire_packet_kind
@@ -73,8 +72,7 @@ parse_tcp(struct view v, size_t missing, struct wire_packet *out)
 	return WIRE_PACKET_TCP;
 }
 
-/* --- IP
- * ------------------------------------------------------------------------------------------------------- */
+/* --- IP --------------------------------------------------------------------------------------- */
 
 /*
  * Keep `length` bytes of the view; what is behind them is the link's padding. Returns how many bytes are
@@ -152,8 +150,7 @@ parse_ip(struct view v, struct wire_packet *out)
 	return v.at[0] >> 4 == 6 ? parse_ipv6(v, out) : parse_ipv4(v, out);
 }
 
-/* --- link
- * ----------------------------------------------------------------------------------------------------- */
+/* --- link ------------------------------------------------------------------------------------- */
 
 static enum wire_packet_kind
 parse_ether_type(uint16_t type, struct view v, struct wire_packet *out)

@@ -25,8 +25,7 @@
 #define CONNECTIONS_MAX 4096
 #define NAME_BYTES      128
 
-/* --- libpcap: what is used of it, declared here so that pcap.h is not needed
- * ----------------------------------- */
+/* --- libpcap: what is used of it, declared here so that pcap.h is not needed ------------------ */
 
 struct pcap;
 struct pcap_pkthdr {
@@ -69,8 +68,7 @@ library_load(struct library *l)
 	return false;
 }
 
-/* --- connections
- * ---------------------------------------------------------------------------------------------- */
+/* --- connections ------------------------------------------------------------------------------ */
 
 struct connection {
 	struct list in_bucket, in_age; /* in_age: the one that was quiet for longest is first */
@@ -133,8 +131,7 @@ connection_find(struct capture *c, const struct wire_end *client, const struct w
 	return NULL;
 }
 
-/* --- from bytes to messages
- * ----------------------------------------------------------------------------------- */
+/* --- from bytes to messages ------------------------------------------------------------------- */
 
 static const char *
 way_text(enum wire_way way)
@@ -197,8 +194,7 @@ connection_drain(struct capture *c, struct connection *connection, enum wire_way
 	}
 }
 
-/* --- beginnings and ends
- * -------------------------------------------------------------------------------------- */
+/* --- beginnings and ends ---------------------------------------------------------------------- */
 
 static void
 say_what_is_unfinished(const struct capture *c, const struct connection *connection, enum wire_way way)
@@ -251,8 +247,7 @@ connection_open(struct capture *c, const struct wire_end *client, const struct w
 	return connection;
 }
 
-/* --- from packets to bytes
- * ------------------------------------------------------------------------------------ */
+/* --- from packets to bytes -------------------------------------------------------------------- */
 
 /* Who is the broker: whoever has its port; if both have, whoever did not begin. */
 static enum wire_way
@@ -345,8 +340,7 @@ take_packet(struct capture *c, const struct pcap_pkthdr *header, const uint8_t *
 	return true;
 }
 
-/* --- the file
- * ------------------------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 static void
 say_what_is_odd(const struct capture *c)

@@ -1,6 +1,6 @@
 /*
  * wire_stream: one direction of a TCP connection, put together again from segments as a capture has them:
- *late, twice, overlapping, or not at all.
+ * late, twice, overlapping, or not at all.
  *
  *	wire_stream_put(s, seq, at, n);
  *	while ((next = wire_stream_next(s, false)).kind != WIRE_STREAM_WAITS)

@@ -1,6 +1,6 @@
 /*
- * wire_talk: one connection's conversation. Both directions' bytes are cut into frames, and each response is
- *given to the request with its correlation id: only that says which API and version it is of.
+ * wire_talk: one connection's conversation. Both directions' bytes are cut into frames, and each response
+ * is given to the request with its correlation id: only that says which API and version it is of.
  *
  *	wire_talk_put(t, WIRE_RESPONSE, at, n);
  *	while ((piece = wire_talk_next(t, WIRE_RESPONSE, now_us, &message)).kind != WIRE_NOTHING)
@@ -8,7 +8,8 @@
  *			...                             message is filled in, and lives as long as the piece
  *
  * A broker answers in order and answers Produce with acks = 0 not at all; so with each answer the requests
- *before its own are forgotten. Memory is bounded: WIRE_WAITING_MAX requests, and two frames (wire_frames.h).
+ * before its own are forgotten. Memory is bounded: WIRE_WAITING_MAX requests, and two frames
+ * (wire_frames.h).
  */
 #ifndef BROKER_WIRE_TALK_H
 #define BROKER_WIRE_TALK_H
