@@ -237,7 +237,12 @@ static void
 rows_are_encoded_whole(void **state)
 {
 	(void)state;
-	struct producer p = { .epoch = 3, .batch_n = 2, .appended_ms = 1234567890123 }, again;
+	struct producer p, again;
+	memset(&p, 0, sizeof(p)); /* its padding, too */
+	memset(&again, 0, sizeof(again));
+	p.epoch = 3;
+	p.batch_n = 2;
+	p.appended_ms = 1234567890123;
 	p.batch[0] = (struct producer_batch){ 5, 2, 1ll << 40, -1 };
 	p.batch[1] = (struct producer_batch){ INT32_MAX, 0, INT64_MAX, 77 };
 	uint8_t row[PROD_BYTES];
