@@ -70,6 +70,14 @@ lay_out(int fd, const char *dir, const char *path)
 		return ERR_NONE;
 	if (pwrite(fd, empty, sizeof(empty), 0) != (ssize_t)sizeof(empty) || fsync(fd) != 0)
 		return refused("lay out", path);
+	/* The directory may be new itself. Its parent may be none of our business: then it is not. */
+	char parent[PATH_MAX + 4];
+	snprintf(parent, sizeof(parent), "%s/..", dir);
+	int above = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above >= 0) {
+		(void)fsync(above);
+		close(above);
+	}
 	return ckptfile_sync_dir(dir);
 }
 

@@ -41,7 +41,7 @@
  *
  *	log start, log end   offsets that can be read: [start, end)
  *	row start            rows of runs that end before this offset are freed already; <= log start
- *	bytes                of the runs from log start on
+ *	bytes                of all rows in `log`, those still to be freed included
  *	trail                which commits moved the log end: partition.h
  *
  *	prod	 0 epoch u16		 2 batches u16		 4 appended ms i64

@@ -200,7 +200,7 @@ struct partition {
 	int64_t last_stable;  /* first offset that read_committed may not see: the high watermark, or an open
 				 transaction's start */
 	int32_t leader_epoch; /* 0: one broker, one epoch */
-	int64_t bytes;        /* of record batches kept */
+	int64_t bytes;        /* of the rows that hold its batches; what is let go counts until it is freed */
 };
 
 /* UNKNOWN_TOPIC_OR_PARTITION for an index out of range. */
@@ -238,11 +238,19 @@ struct log_slice {
 /*
  * Whole batches from the one that holds `offset` on, up to `end` (high watermark or last stable offset:
  * no batch that reaches it or beyond), up to max_bytes; where at_least_one, the first batch in any case
- * (KIP-74). Nothing to read gives an empty slice. OFFSET_OUT_OF_RANGE: before log start or after `end`.
+ * (KIP-74). Nothing to read gives an empty slice. OFFSET_OUT_OF_RANGE: before log start or after log end
+ * (between `end` and log end there is nothing yet).
  */
 MUST_CHECK enum err log_read(struct store_txn *txn, const struct topic *topic, int32_t index, int64_t offset,
 			     int64_t end, int32_t max_bytes, bool at_least_one, struct arena *arena,
 			     struct log_slice *out);
+
+/*
+ * The log begins at `before` from now on (DeleteRecords, KIP-107); store_clean() frees what is in front
+ * of it. Nothing happens where it begins there already, or later. OFFSET_OUT_OF_RANGE: negative, or above
+ * the high watermark.
+ */
+MUST_CHECK enum err log_trim(struct store_txn *txn, const struct topic *topic, int32_t index, int64_t before);
 
 struct log_position {
 	int64_t offset, timestamp; /* -1, -1: none */

@@ -68,7 +68,17 @@ pass(struct store_txn *txn, struct touched *touched, const struct trim *trim, st
 	if (!may_go(txn->store, part, trim, &run))
 		return false;
 	part->log_start = last_offset + 1;
-	part->bytes -= run.bytes;
+	touched->changed = true;
+	return true;
+}
+
+static bool
+free_row(struct touched *touched, struct scan *s)
+{
+	int32_t bytes = s->value.n;
+	if (!scan_delete(s))
+		return false;
+	touched->part.bytes -= bytes;
 	touched->changed = true;
 	return true;
 }
@@ -86,9 +96,8 @@ trim_rows(struct store_txn *txn, struct touched *touched, const struct trim *tri
 	int64_t at = INT64_MAX; /* the run that is being freed; beyond all: there are no rows */
 	for (int n = 0; row && is_of(&s, touched->topic, touched->index); n++) {
 		at = (int64_t)get_u64(s.key.at + 8);
-		if (n == TRIM_ROWS_MAX || !pass(txn, touched, trim, &probe, at) || !scan_delete(&s))
+		if (n == TRIM_ROWS_MAX || !pass(txn, touched, trim, &probe, at) || !free_row(touched, &s))
 			break;
-		touched->changed = true;
 		at = INT64_MAX;
 		row = scan_next(&s);
 	}
@@ -120,6 +129,24 @@ trim_spans(struct store_txn *txn, struct touched *touched)
 		row = scan_next(&s);
 	}
 	return scan_close(&s);
+}
+
+enum err
+log_trim(struct store_txn *txn, const struct topic *topic, int32_t index, int64_t before)
+{
+	if (index < 0 || index >= topic->partitions)
+		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	struct touched *touched;
+	enum err e = part_touch(txn, topic->number, (uint32_t)index, &touched);
+	if (e != ERR_NONE)
+		return e;
+	if (before < 0 || before > part_high_watermark(txn->store, &touched->part))
+		return ERR_OFFSET_OUT_OF_RANGE;
+	if (before > touched->part.log_start) {
+		touched->part.log_start = before;
+		touched->changed = txn->changed = true;
+	}
+	return ERR_NONE;
 }
 
 enum err

@@ -1,5 +1,7 @@
-/* Checkpoints: what they make durable and when, what they write, and what becomes of a checkpointer that
- * dies. */
+/*
+ * Checkpoints: what they make durable and when, what they write, and what becomes of a checkpointer that
+ * dies.
+ */
 #include "storage/checkpoint.h"
 
 #include <fcntl.h>

@@ -304,11 +304,47 @@ a_huge_batch_goes_in_steps(void **state)
 	MUST(store_clean(f.store, &rules, &more));
 	struct partition p = fixture_partition(&f, &t, 0);
 	assert_int_equal(p.log_start, 1);
-	assert_true(p.bytes < 1000);
 	assert_true(entries(&f, TABLE_LOG) > 800);
 	fixture_clean(&f, &rules);
+	assert_true(fixture_partition(&f, &t, 0).bytes < 1000);
 	assert_int_equal(entries(&f, TABLE_LOG), 1);
 	assert_int_equal(fixture_partition(&f, &t, 0).log_start, 1);
+	fixture_end(&f);
+}
+
+/* A client says where the log is to begin: at once for readers, and by and by for the disk. */
+static void
+trimmed_by_hand(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct topic t = fixture_topic(&f, "t", 1);
+	fill(&f, &t, 0, 400, 5000, 0);
+	fixture_checkpoint(&f);
+	fill(&f, &t, 0, 1, 5000, 0);
+	int64_t bytes = fixture_partition(&f, &t, 0).bytes;
+	struct store_txn *txn = fixture_write(&f);
+	assert_int_equal(log_trim(txn, &t, 1, 0), ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_int_equal(log_trim(txn, &t, 0, -1), ERR_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(log_trim(txn, &t, 0, 801), ERR_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(log_trim(txn, &t, 0, 701), ERR_NONE); /* in the middle of a batch */
+	assert_int_equal(log_trim(txn, &t, 0, 300), ERR_NONE); /* it does not go backwards */
+	fixture_commit(txn);
+	assert_int_equal(fixture_partition(&f, &t, 0).log_start, 701);
+	txn = fixture_read(&f);
+	struct log_slice slice;
+	assert_int_equal(log_read(txn, &t, 0, 700, 800, 1, true, &f.arena, &slice), ERR_OFFSET_OUT_OF_RANGE);
+	assert_int_equal(log_read(txn, &t, 0, 701, 800, 1, true, &f.arena, &slice), ERR_NONE);
+	assert_int_equal(get_u64(slice.iov[0].iov_base), 700);
+	assert_int_equal(slice.next_offset, 702);
+	store_read_end(txn);
+
+	fixture_clean(&f, &keep_all);
+	struct partition p = fixture_partition(&f, &t, 0);
+	assert_int_equal(p.log_start, 701);
+	assert_int_equal(p.bytes, bytes / 401 * 51);
+	assert_int_equal(entries(&f, TABLE_LOG), 51 * 3);
 	fixture_end(&f);
 }
 
@@ -382,6 +418,7 @@ main(void)
 		cmocka_unit_test(policy_decides),
 		cmocka_unit_test(nothing_above_the_high_watermark),
 		cmocka_unit_test(a_huge_batch_goes_in_steps),
+		cmocka_unit_test(trimmed_by_hand),
 		cmocka_unit_test(producers_are_forgotten),
 		cmocka_unit_test(the_file_does_not_grow),
 	};

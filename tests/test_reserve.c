@@ -102,8 +102,10 @@ full_and_not_full(uint64_t map_bytes, uint64_t limit_bytes, bool checkpoints)
 		signal(SIGXFSZ, SIG_IGN);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	}
-	/* Pages inside that a checkpoint sets free are used first. Then it is full, and does not get better
-	 * by itself. */
+	/*
+	 * Pages inside that a checkpoint sets free are used first. Then it is full, and does not get
+	 * better by itself.
+	 */
 	int64_t end = 0;
 	for (int i = 0; atomic_load(&f.shared->disk_full) == 0; i++) {
 		assert_true(i < 20);

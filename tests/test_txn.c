@@ -376,10 +376,15 @@ several_processes_write(void **state)
 	for (int i = 0; i < WRITERS; i++)
 		c.pid[i] = writer_start(&c.f, &c.t, i, &c.ledger[i]);
 	int64_t end = clock_monotonic_ms() + 1500;
+	int64_t shown = 0;
 	while (clock_monotonic_ms() < end) {
 		fixture_checkpoint(&c.f);
 		check_ledgers(&c.f, &c.t, c.ledger);
+		struct partition all = fixture_partition(&c.f, &c.t, WRITERS);
+		assert_true(all.high_watermark >= shown && all.high_watermark <= all.log_end);
+		shown = all.high_watermark;
 	}
+	assert_true(shown > 0);
 	int64_t least = INT64_MAX, most = 0;
 	for (int i = 0; i < WRITERS; i++) {
 		int64_t rounds = atomic_load(&c.ledger[i].rounds);
