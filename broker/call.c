@@ -10,6 +10,45 @@
 #define SPARE_MOST     64
 #define OUTSIZED_BYTES (4 * 1024 * 1024)
 
+/* --- a call as a job --- */
+
+static struct call *
+call_of(struct job *job)
+{
+	return LIST_OF(job, struct call, job);
+}
+
+static enum promise
+call_write(struct job *job, struct store_txn *txn)
+{
+	struct call *call = call_of(job);
+	enum next next = call->handler->write(call, txn);
+
+	call->silent = next == NEXT_SILENT;
+	if (next == NEXT_CLOSE)
+		call_close(call);
+	return next == NEXT_PROMISE ? WHEN_DURABLE : WHEN_COMMITTED;
+}
+
+static void
+call_done(struct job *job)
+{
+	call_finish(call_of(job));
+}
+
+static void
+call_failed(struct job *job, enum err error)
+{
+	struct call *call = call_of(job);
+
+	call->handler->failed(call, error);
+	call_finish(call);
+}
+
+static const struct job_kind call_job = { call_write, call_done, call_failed };
+
+/* --- calls --- */
+
 struct call *
 call_new(struct worker *w)
 {
@@ -26,7 +65,8 @@ call_new(struct worker *w)
 	}
 	call->worker = w;
 	list_init(&call->in_connection);
-	list_init(&call->in_list);
+	list_init(&call->job.in_list);
+	call->job.kind = &call_job;
 	return call;
 }
 
@@ -88,7 +128,7 @@ call_touch(struct call *call, uint32_t topic_number, int32_t partition)
 void
 call_ready(struct call *call)
 {
-	list_remove(&call->in_list);
+	list_remove(&call->job.in_list);
 	call_finish(call);
 }
 

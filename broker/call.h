@@ -19,6 +19,7 @@
 #include <ev.h>
 #include <stdint.h>
 
+#include "broker/job.h"
 #include "common/arena.h"
 #include "common/config.h"
 #include "common/list.h"
@@ -33,8 +34,7 @@ struct worker;
 enum next {
 	NEXT_ANSWER,  /* `out` is complete */
 	NEXT_WRITE,   /* handle(): call write() in this turn's transaction */
-	NEXT_PROMISE, /* write(): `out` is complete, to be sent once the commit is durable; handle(): the
-			 same, for call->commit */
+	NEXT_PROMISE, /* `out` is complete, to be sent once the commit is durable (from handle(): job.commit) */
 	NEXT_WAIT,    /* parked by the handler, which calls call_ready() later */
 	NEXT_SILENT,  /* no answer is wanted (Produce with acks=0) */
 	NEXT_CLOSE,   /* close the connection, as Kafka does where it cannot answer */
@@ -63,8 +63,7 @@ const struct handler *handler_find(int16_t key); /* NULL: not served */
 
 struct call {
 	struct list in_connection; /* the connection's queue, oldest first */
-	struct list
-	    in_list; /* the turn's, the parked or the waiting list: where it is, is what it waits for */
+	struct job job;		   /* what it writes and waits for */
 	struct connection *connection;
 	const struct handler *handler;
 	const struct api *api;
@@ -76,11 +75,9 @@ struct call {
 	size_t body_bytes;
 	int64_t received_ns; /* monotonic */
 	struct arena arena;
-	void *in, *out;     /* struct <api>_request, struct <api>_response */
-	bool finished;      /* may be sent when it is its turn */
-	bool silent;        /* finished, and nothing is sent */
-	uint64_t commit;    /* the commit that the answer promises */
-	size_t write_bytes; /* how much this call adds to the turn's transaction, roughly */
+	void *in, *out; /* struct <api>_request, struct <api>_response */
+	bool finished;  /* may be sent when it is its turn */
+	bool silent;    /* finished, and nothing is sent */
 	struct call *next_spare;
 	void *own; /* the handler's own state, in the arena */
 	struct worker *worker;

@@ -32,6 +32,16 @@ on_orphaned(struct ev_loop *loop, ev_io *w, int revents)
 	_exit(1);
 }
 
+/* From here on an order to leave is an event of our loop, also one that came since the fork. */
+static void
+unblock_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void
 child_loop_start(struct child_loop *c, struct family *family, int slot)
 {
@@ -47,6 +57,7 @@ child_loop_start(struct child_loop *c, struct family *family, int slot)
 	ev_signal_init(&c->term, on_term, SIGTERM);
 	c->term.data = c;
 	ev_signal_start(c->loop, &c->term);
+	unblock_signals();
 }
 
 struct store *

@@ -64,12 +64,13 @@ children_running(const struct children *c, enum child_kind kind)
 	return running;
 }
 
-/* In the child: leave nothing of the supervisor but the family. */
+/*
+ * In the child: leave nothing of the supervisor but the family. Signals stay blocked until the child's own loop can take them
+ * (child_loop_start): one that comes before must neither be lost nor reach the supervisor's handlers.
+ */
 static void
 child_become(struct family *family, const struct child *child, pid_t supervisor)
 {
-	sigset_t none;
-
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
 		_exit(1); /* it died before the line above */
@@ -77,8 +78,6 @@ child_become(struct family *family, const struct child *child, pid_t supervisor)
 	family->leave_parent();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the supervisor decides the order */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(family->alive_pipe[1]);
 	diag_process(child->name);
 }
@@ -88,8 +87,13 @@ spawn(struct children *c, int slot)
 {
 	struct child *child = &c->child[slot];
 	pid_t supervisor = getpid();
+	sigset_t all, before;
 
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	pid_t pid = fork();
+	if (pid != 0)
+		sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0) {
 		diag_error("process cannot be started", D_C("process", child->name),
 			   D_C("reason", strerror(errno)));

@@ -94,7 +94,7 @@ call_free(struct call *call)
 
 	if (call->handler->forget != NULL)
 		call->handler->forget(call);
-	list_remove(&call->in_list);
+	list_remove(&call->job.in_list);
 	list_remove(&call->in_connection);
 	call->connection->call_n--;
 	chunk_release(&w->chunks, call->chunk);

@@ -85,12 +85,12 @@ proceed(struct call *call, enum next next)
 {
 	switch (next) {
 	case NEXT_WRITE:
-		turn_add(call->worker, call);
+		turn_add(call->worker, &call->job);
 		return true;
 	case NEXT_WAIT:
 		return true;
 	case NEXT_PROMISE:
-		turn_park(call->worker, call);
+		turn_park(call->worker, &call->job);
 		return true;
 	case NEXT_ANSWER:
 		call_finish(call);

@@ -1,6 +1,6 @@
 #include "broker/turn.h"
 
-#include "broker/connection.h"
+#include "broker/job.h"
 #include "broker/worker.h"
 #include "common/clock.h"
 #include "common/diag.h"
@@ -10,15 +10,14 @@
 void
 turn_init(struct turn *turn)
 {
-	list_init(&turn->calls);
-	turn->touched_n = 0;
-	turn->touched_all = false;
+	*turn = (struct turn){ 0 };
+	list_init(&turn->jobs);
 }
 
 void
-turn_add(struct worker *w, struct call *call)
+turn_add(struct worker *w, struct job *job)
 {
-	list_append(&w->turn.calls, &call->in_list);
+	list_append(&w->turn.jobs, &job->in_list);
 }
 
 void
@@ -32,7 +31,7 @@ turn_touch(struct turn *turn, uint32_t hash)
 		turn->touched[turn->touched_n++] = hash;
 }
 
-/* Move the first calls of the turn, as many as one transaction takes, to `batch`. */
+/* Move the first jobs of the turn, as many as one transaction takes, to `batch`. */
 static void
 take_batch(struct turn *turn, struct list *batch)
 {
@@ -40,13 +39,13 @@ take_batch(struct turn *turn, struct list *batch)
 	int n = 0;
 
 	list_init(batch);
-	LIST_EACH (&turn->calls, it) {
-		struct call *call = LIST_OF(it, struct call, in_list);
-		if (n > 0 && (n == TURN_CALLS || bytes + call->write_bytes > TURN_BYTES))
+	LIST_EACH (&turn->jobs, it) {
+		struct job *job = LIST_OF(it, struct job, in_list);
+		if (n > 0 && (n == TURN_JOBS || bytes + job->bytes > TURN_BYTES))
 			return;
 		list_remove(it);
 		list_append(batch, it);
-		bytes += call->write_bytes;
+		bytes += job->bytes;
 		n++;
 	}
 }
@@ -54,48 +53,46 @@ take_batch(struct turn *turn, struct list *batch)
 static void
 fail_batch(struct list *batch, enum err error)
 {
-	LIST_EACH (batch, it) {
-		struct call *call = LIST_OF(it, struct call, in_list);
-		list_remove(it);
-		call->handler->failed(call, error);
-		call_finish(call);
+	while (!list_is_empty(batch)) {
+		struct job *job = LIST_OF(batch->next, struct job, in_list);
+		list_remove(&job->in_list);
+		job->kind->failed(job, error);
 	}
-}
-
-/* How each call goes on is decided by its write(), but carried out only once the commit has succeeded. */
-static void
-write_one(struct call *call, struct store_txn *txn)
-{
-	enum next next = call->handler->write(call, txn);
-
-	call->silent = next == NEXT_SILENT;
-	call->commit = next == NEXT_PROMISE ? UINT64_MAX : 0;
-	if (next == NEXT_CLOSE)
-		call_close(call);
 }
 
 /* Commits grow, so the parked list is in their order. */
 void
-turn_park(struct worker *w, struct call *call)
+turn_park(struct worker *w, struct job *job)
 {
-	if (store_is_durable(w->store, call->commit))
-		call_finish(call);
+	if (store_is_durable(w->store, job->commit))
+		job->kind->done(job);
 	else
-		list_append(&w->parked, &call->in_list);
+		list_append(&w->parked, &job->in_list);
 }
 
 static void
 settle_batch(struct worker *w, struct list *batch, uint64_t commit)
 {
+	while (!list_is_empty(batch)) {
+		struct job *job = LIST_OF(batch->next, struct job, in_list);
+		list_remove(&job->in_list);
+		job->commit = commit;
+		if (job->promise == WHEN_DURABLE)
+			turn_park(w, job);
+		else
+			job->kind->done(job);
+	}
+}
+
+/* Let each job write, until the engine fails. */
+static void
+write_jobs(struct list *batch, struct store_txn *txn)
+{
 	LIST_EACH (batch, it) {
-		struct call *call = LIST_OF(it, struct call, in_list);
-		list_remove(it);
-		if (call->commit == 0) {
-			call_finish(call);
-			continue;
-		}
-		call->commit = commit;
-		turn_park(w, call);
+		struct job *job = LIST_OF(it, struct job, in_list);
+		job->promise = job->kind->write(job, txn);
+		if (store_failed(txn))
+			return;
 	}
 }
 
@@ -112,12 +109,7 @@ write_batch(struct worker *w, struct list *batch)
 	}
 	w->turn.touched_n = 0;
 	w->turn.touched_all = false;
-	LIST_EACH (batch, it) {
-		struct call *call = LIST_OF(it, struct call, in_list);
-		write_one(call, txn);
-		if (store_failed(txn))
-			break;
-	}
+	write_jobs(batch, txn);
 	if (store_failed(txn)) {
 		store_abort(txn);
 		err = ERR_KAFKA_STORAGE_ERROR;
@@ -137,7 +129,7 @@ write_batch(struct worker *w, struct list *batch)
 static void
 want_durable(struct worker *w)
 {
-	struct call *oldest = LIST_OF(w->parked.next, struct call, in_list);
+	struct job *oldest = LIST_OF(w->parked.next, struct job, in_list);
 
 	if (list_is_empty(&w->parked)) {
 		atomic_store_explicit(&w->slot->wants_commit, 0, memory_order_relaxed);
@@ -150,7 +142,7 @@ want_durable(struct worker *w)
 bool
 turn_is_due(const struct worker *w)
 {
-	return !list_is_empty(&w->turn.calls) && atomic_load(&w->shared->store.writes_ok);
+	return !list_is_empty(&w->turn.jobs) && atomic_load(&w->shared->store.writes_ok);
 }
 
 /* A checkpointer died and its successor is not ready yet: a matter of milliseconds. Producers wait, not for
@@ -161,7 +153,7 @@ is_held_up(struct worker *w)
 	struct turn *turn = &w->turn;
 	int64_t now = clock_monotonic_ms();
 
-	if (list_is_empty(&turn->calls) || turn_is_due(w)) {
+	if (list_is_empty(&turn->jobs) || turn_is_due(w)) {
 		turn->held_up_since_ms = 0;
 		return false;
 	}
@@ -178,7 +170,7 @@ turn_run(struct worker *w)
 {
 	struct list batch;
 
-	while (!list_is_empty(&w->turn.calls) && !is_held_up(w)) {
+	while (!list_is_empty(&w->turn.jobs) && !is_held_up(w)) {
 		take_batch(&w->turn, &batch);
 		write_batch(w, &batch);
 	}

@@ -1,11 +1,11 @@
 /*
  * turn: all that one turn of the loop wants written goes into one transaction.
  *
- *	turn_add(call) ... turn_add(call)      while requests are read
+ *	turn_add(job) ... turn_add(job)        while requests are read
  *	turn_run()                             before the loop blocks: begin, write() of each, commit, answer
  *or park
  *
- * A transaction takes at most 64 calls or 4 MB, so that the writer lock is held for microseconds; a bigger
+ * A transaction takes at most 64 jobs or 4 MB, so that the writer lock is held for microseconds; a bigger
  *turn makes several. What a commit promises is parked until the checkpointer has passed it. If a commit fails
  *nothing of it has happened, and each of its calls says so.
  */
@@ -17,29 +17,29 @@
 
 #include "common/list.h"
 
-struct call;
+struct job;
 struct worker;
 
-#define TURN_CALLS   64
+#define TURN_JOBS    64
 #define TURN_BYTES   (4 * 1024 * 1024)
 #define TURN_TOUCHED 1024
 
 struct turn {
-	struct list calls; /* in order of arrival */
+	struct list jobs; /* in order of arrival */
 	uint32_t
 	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
 	int touched_n;
-	int64_t held_up_since_ms; /* since when calls wait for a checkpointer; 0: they do not */
+	int64_t held_up_since_ms; /* since when jobs wait for a checkpointer; 0: they do not */
 	bool touched_all;         /* more than fit */
 };
 
 void turn_init(struct turn *turn);
-void turn_add(struct worker *w, struct call *call);
-/* Answer this call once call->commit is durable. */
-void turn_park(struct worker *w, struct call *call);
+void turn_add(struct worker *w, struct job *job);
+/* done() once job->commit is durable, at once if it is. */
+void turn_park(struct worker *w, struct job *job);
 void turn_touch(struct turn *turn, uint32_t hash);
 void turn_run(struct worker *w);
-/* Calls wait, and the store takes writes: turn_run() would do something. */
+/* Jobs wait, and the store takes writes: turn_run() would do something. */
 bool turn_is_due(const struct worker *w);
 
 #endif

@@ -15,6 +15,7 @@
 #define CLIENT_ID_SHOWN  60
 #define BRIEF_BYTES_MAX  ((size_t)256 * 1024) /* larger answers are not searched for errors */
 #define API_VERSIONS_KEY 18
+#define HEADER_BEGIN     8 /* bytes: key, version, correlation id */
 
 /* --- what a frame says about itself ----------------------------------------------------------- */
 
@@ -24,22 +25,33 @@ size_bytes(const struct wire_message *m)
 	return m->bare ? 0 : WIRE_SIZE_BYTES;
 }
 
+/*
+ * Of a header that is broken behind its first eight bytes these are believed, if they name an API that we know: so
+ * does a broker, who answers an ApiVersions of a version to come.
+ */
+static void
+read_request(struct wire_message *m, const uint8_t *at, size_t n)
+{
+	struct request_header header;
+	struct wire_fault fault;
+	bool whole = request_header_decode(at, n, &header, &fault) >= 0;
+
+	m->is_known = whole || (n >= HEADER_BEGIN && api_find(header.api_key) != NULL);
+	m->api_key = header.api_key;
+	m->api_version = header.api_version;
+	m->correlation_id = header.correlation_id;
+}
+
 void
 wire_message_read(struct wire_message *m)
 {
 	const uint8_t *at = m->at + size_bytes(m);
 	size_t n = m->n - size_bytes(m);
-	struct request_header header;
-	struct wire_fault fault;
 
-	if (m->way == WIRE_RESPONSE) {
+	if (m->way == WIRE_REQUEST)
+		read_request(m, at, n);
+	else
 		m->correlation_id = n >= 4 ? (int32_t)get_u32(at) : -1;
-		return;
-	}
-	m->is_known = request_header_decode(at, n, &header, &fault) >= 0;
-	m->api_key = header.api_key;
-	m->api_version = header.api_version;
-	m->correlation_id = header.correlation_id;
 }
 
 const struct api *
@@ -254,17 +266,20 @@ describe_message(const struct wire_message *m, const struct api *api, bool hex, 
 		describe_response(api, version_of(m), after_size(m), bytes_after_size(m), hex, text);
 }
 
-/* Where the bytes begin that describe() has not explained. */
+/* Where the bytes begin that describe() does not explain; SIZE_MAX: it explains all. */
 static size_t
-dump_from(const struct wire_message *m)
+dump_from(const struct wire_message *m, const struct api *api)
 {
 	struct request_header header;
 	struct wire_fault fault;
-	int used = m->way == WIRE_REQUEST
-		       ? request_header_decode(after_size(m), bytes_after_size(m), &header, &fault)
-		       : 0;
+	bool strange = !m->is_known || api == NULL || version_of(m) < api->min || version_of(m) > api->max;
+	int used = 0;
 
-	return used > 0 ? (size_t)used : 0;
+	if (m->way == WIRE_REQUEST)
+		used = request_header_decode(after_size(m), bytes_after_size(m), &header, &fault);
+	if (used < 0)
+		return 0;
+	return strange ? (size_t)used : SIZE_MAX;
 }
 
 static void
@@ -280,8 +295,8 @@ print_message(FILE *out, const struct wire_message *m)
 		print_lines(out, &text);
 		buf_free(&text);
 	}
-	if (!m->is_known || api == NULL || version_of(m) < api->min || version_of(m) > api->max)
-		print_dump(out, m, dump_from(m));
+	if (dump_from(m, api) != SIZE_MAX)
+		print_dump(out, m, dump_from(m, api));
 	if (m->n < m->whole)
 		fprintf(out, "(%zu bytes of %zu are here)\n", m->n, m->whole);
 }

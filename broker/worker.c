@@ -63,10 +63,11 @@ void
 worker_release_parked(struct worker *w)
 {
 	while (!list_is_empty(&w->parked)) {
-		struct call *call = LIST_OF(w->parked.next, struct call, in_list);
-		if (!store_is_durable(w->store, call->commit))
+		struct job *job = LIST_OF(w->parked.next, struct job, in_list);
+		if (!store_is_durable(w->store, job->commit))
 			return;
-		call_ready(call);
+		list_remove(&job->in_list);
+		job->kind->done(job);
 	}
 }
 
@@ -119,7 +120,7 @@ has_work(struct worker *w)
 	if (atomic_load(&w->slot->look) != 0 || !list_is_empty(&w->flushing))
 		return true;
 	return !list_is_empty(&w->parked) &&
-	       store_is_durable(w->store, LIST_OF(w->parked.next, struct call, in_list)->commit);
+	       store_is_durable(w->store, LIST_OF(w->parked.next, struct job, in_list)->commit);
 }
 
 static void

@@ -43,7 +43,7 @@ struct worker {
 	size_t pending_bytes; /* answers that sockets did not take yet */
 
 	struct turn turn;
-	struct list parked; /* calls that wait for their commit to be durable, oldest first */
+	struct list parked; /* jobs that wait for their commit to be durable, oldest first */
 	struct waits waits; /* fetches that wait for data */
 
 	ev_io arrivals;

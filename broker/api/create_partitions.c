@@ -84,7 +84,7 @@ check_topic(struct call *call, const struct create_partitions_request_topic *in,
 		return e;
 	own->plans[own->n++] = (struct plan){ .in = in, .out = out };
 	own->partitions += in->count - topic.partitions;
-	call->write_bytes += TOPIC_BYTES;
+	call->job.bytes += TOPIC_BYTES;
 	return ERR_NONE;
 }
 

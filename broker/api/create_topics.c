@@ -293,7 +293,7 @@ plan_topic(struct call *call, const struct create_topics_request_topic *in, bool
 	}
 	own->n++;
 	own->partitions += plan->partitions;
-	call->write_bytes += TOPIC_BYTES;
+	call->job.bytes += TOPIC_BYTES;
 }
 
 static void

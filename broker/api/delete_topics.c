@@ -56,7 +56,7 @@ check_topic(struct call *call, bool repeated, struct delete_topics_response_topi
 		answer_refused(out, e, str_of(err_text(e)));
 		return false;
 	}
-	call->write_bytes += TOPIC_BYTES;
+	call->job.bytes += TOPIC_BYTES;
 	return true;
 }
 

@@ -28,7 +28,7 @@ init_producer_id_handle(struct call *call)
 		init_producer_id_failed(call, e);
 		return NEXT_ANSWER;
 	}
-	call->write_bytes = sizeof(int64_t);
+	call->job.bytes = sizeof(int64_t);
 	return NEXT_WRITE;
 }
 

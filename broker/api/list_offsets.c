@@ -91,7 +91,7 @@ answer_partition(struct call *call, const struct topic *topic,
 	struct log_position found = { .offset = -1, .timestamp = -1 };
 	e = locate(call, topic, in->partition_index, in->timestamp, &found, &partition);
 	if (hidden_records_matter(request, &partition, in->timestamp, &found))
-		call->commit = store_snapshot(call_read(call));
+		call->job.commit = store_snapshot(call_read(call));
 	if (e != ERR_NONE || found.offset < 0)
 		return e;
 	out->offset = found.offset;
@@ -136,13 +136,13 @@ enum next
 list_offsets_handle(struct call *call)
 {
 	fill(call);
-	return call->commit == 0 ? NEXT_ANSWER : NEXT_PROMISE;
+	return call->job.commit == 0 ? NEXT_ANSWER : NEXT_PROMISE;
 }
 
 /* What was hidden is durable now: look again. */
 void
 list_offsets_answer(struct call *call)
 {
-	if (call->commit != 0)
+	if (call->job.commit != 0)
 		fill(call);
 }

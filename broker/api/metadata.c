@@ -173,7 +173,7 @@ plan_creation(struct call *call, struct metadata_response *out)
 			own->missing[own->n++] = topic;
 	}
 	call->own = own;
-	call->write_bytes = (size_t)own->n * TOPIC_BYTES;
+	call->job.bytes = (size_t)own->n * TOPIC_BYTES;
 	return own->n > 0;
 }
 

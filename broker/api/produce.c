@@ -98,7 +98,7 @@ check_records(struct call *call, const struct produce_request_topic_data *asked,
 	}
 	p->at = (uint8_t *)(uintptr_t)records->at; /* the frame is ours: offsets are stamped into it */
 	p->log_append_time = topic_settings_log_append_time(settings);
-	call->write_bytes += (size_t)records->n;
+	call->job.bytes += (size_t)records->n;
 }
 
 static void
@@ -166,7 +166,7 @@ produce_handle(struct call *call)
 		check_topic(call, &in->topic_data.at[t], produced, &out->responses.at[t]);
 		produced += in->topic_data.at[t].partition_data.n;
 	}
-	return call->write_bytes > 0 ? NEXT_WRITE : answer_of(call, NEXT_ANSWER);
+	return call->job.bytes > 0 ? NEXT_WRITE : answer_of(call, NEXT_ANSWER);
 }
 
 static void
