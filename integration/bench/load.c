@@ -194,9 +194,8 @@ consume(void)
 			got += lot[i]->err == 0;
 			rd_kafka_message_destroy(lot[i]);
 		}
-		if (n > 0 &&
-		    got ==
-			n) { /* the clock starts with the first ones: connecting and asking for offsets is no rate */
+		/* The clock starts with the first ones: connecting and asking for offsets is no rate. */
+		if (n > 0 && got == n) {
 			began = wire_now_s();
 			cpu = cpu_s();
 			first = n;
