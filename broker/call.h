@@ -1,17 +1,18 @@
 /*
  * call: one request on its way through a worker.
  *
- *	bytes -> decode -> handle() ----------------------------> answer        reads only
- *	                       \--> write() in the turn's commit --> answer     ... or, where the answer is a
- *promise, \                                \--> parked until durable --> answer
- *	                         \--> waits (a fetch without enough data) -----> answer
+ *	bytes -> decode -> handle() ------------------------------> answer       reads only
+ *	                       \--> write() in the turn's commit --> answer
+ *	                        \                                \--> parked until durable --> answer
+ *	                         \--> waits (a fetch without enough data) -------> answer
  *
- * A connection's calls form a queue and are answered strictly in that order, however they overtake each other
- *inside.
+ * A connection's calls form a queue and are answered strictly in that order, however they overtake each
+ * other inside.
  *
- * A handler never sees a byte: `in` is the decoded request, `out` the answer's struct, zeroed and defaulted.
- *Lists and strings for `out` come from the call's arena or are views of the request; both live until the
- *answer is sent. It never waits, never writes to a socket and never frees: it returns what is to happen next.
+ * A handler never sees a byte: `in` is the decoded request, `out` the answer's struct, set to its
+ * defaults. Lists and strings for `out` come from the call's arena or are views of the request; both live
+ * until the answer is sent. A handler never waits, never writes to a socket and never frees: it returns
+ * what is to happen next.
  */
 #ifndef BROKER_CALL_H
 #define BROKER_CALL_H
@@ -32,12 +33,12 @@ struct connection;
 struct worker;
 
 enum next {
-	NEXT_ANSWER,  /* `out` is complete */
-	NEXT_WRITE,   /* handle(): call write() in this turn's transaction */
+	NEXT_ANSWER, /* `out` is complete */
+	NEXT_WRITE,  /* handle(): call write() in this turn's transaction */
 	NEXT_PROMISE, /* `out` is complete, to be sent once the commit is durable (from handle(): job.commit) */
 	NEXT_WAIT,    /* parked by the handler, which calls call_ready() later */
-	NEXT_SILENT,  /* no answer is wanted (Produce with acks=0) */
-	NEXT_CLOSE,   /* close the connection, as Kafka does where it cannot answer */
+	NEXT_SILENT, /* no answer is wanted (Produce with acks=0) */
+	NEXT_CLOSE,  /* close the connection, as Kafka does where it cannot answer */
 };
 
 /* A row for each API that is served; what has no row is not advertised. */
@@ -63,7 +64,7 @@ const struct handler *handler_find(int16_t key); /* NULL: not served */
 
 struct call {
 	struct list in_connection; /* the connection's queue, oldest first */
-	struct job job;		   /* what it writes and waits for */
+	struct job job;            /* what it writes and waits for */
 	struct connection *connection;
 	const struct handler *handler;
 	const struct api *api;

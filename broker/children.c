@@ -65,8 +65,9 @@ children_running(const struct children *c, enum child_kind kind)
 }
 
 /*
- * In the child: leave nothing of the supervisor but the family. Signals stay blocked until the child's own loop can take them
- * (child_loop_start): one that comes before must neither be lost nor reach the supervisor's handlers.
+ * In the child: leave nothing of the supervisor but the family. Signals stay blocked until the child's own
+ * loop can take them (child_loop_start): one that comes before must neither be lost nor reach the
+ * supervisor's handlers.
  */
 static void
 child_become(struct family *family, const struct child *child, pid_t supervisor)

@@ -2,14 +2,14 @@
  * chunk: memory that requests are received into and that decoded requests point into.
  *
  *	|-- frame --|---- frame ----|-- part of a frame ...|      room      |
- *	0                           parsed                used              cap
+ *	0                           parsed                 used             cap
  *
  * A connection fills one chunk at a time; each call holds a reference to the chunk of its frame, so that
- *views stay valid until it is answered, however many chunks the connection has filled since. An idle
- *connection holds none.
+ * views stay valid until it is answered, however many chunks the connection has filled since. An idle
+ * connection holds none.
  *
- * All chunks of a worker together stay within its budget (queued.max.request.bytes): over it, connections
- *wait.
+ * All chunks of a worker together stay within its budget (queued.max.request.bytes): over it,
+ * connections wait.
  */
 #ifndef BROKER_CHUNK_H
 #define BROKER_CHUNK_H

@@ -3,15 +3,15 @@
  *
  *	socket -> chunk -> frames -> calls [ oldest ... newest ] -> answers -> socket
  *
- * Calls are served as they come and finish in any order; answers leave strictly in the order of the requests
- *(the client pairs them up by it). What the socket does not take is copied to `pending`, and no further
- *answer is made until it is gone; a client that does not read so costs one answer, not many.
+ * Calls are served as they come and finish in any order; answers leave strictly in the order of the
+ * requests (the client pairs them up by it). What the socket does not take is copied to `pending`, and no
+ * further answer is made until it is gone; a client that does not read so costs one answer, not many.
  *
- * Reading stops while the connection has CALLS_MOST calls in its queue, while something is pending, and while
- *the worker is over its memory budget.
+ * Reading stops while the connection has CALLS_MOST calls in its queue, while something is pending, and
+ * while the worker is over its memory budget.
  *
- * Nothing here closes a connection in the middle of something: connection_doom() marks it, connection_flush()
- *ends it.
+ * Nothing here closes a connection in the middle of something: connection_doom() marks it,
+ * connection_flush() ends it.
  */
 #ifndef BROKER_CONNECTION_H
 #define BROKER_CONNECTION_H

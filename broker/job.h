@@ -1,14 +1,12 @@
 /*
- * job: something to be written in this turn's transaction, and what is to happen once it is written. A call
- *that writes is one; so is what a worker has to save on its own account.
+ * job: something to be written in this turn's transaction, and what is to happen once it is written. A
+ * call that writes is one; so is what a worker has to save on its own account.
  *
- *	turn_add(job) -> write() in the turn's transaction -> done(), at once or, if promised, when the commit
- *is durable
- *	                                                  \-> failed(): the transaction was lost, nothing of
- *it is stored
+ *	turn_add(job) -> write() in the turn's transaction -> done(), at once or when durable
+ *	                                                  \-> failed(): nothing of it is stored
  *
- * Exactly one of done() and failed() is called, except when the job is taken out of its list (list_remove)
- *before that.
+ * Exactly one of done() and failed() is called, except when the job is taken out of its list
+ * (list_remove) before that.
  */
 #ifndef BROKER_JOB_H
 #define BROKER_JOB_H

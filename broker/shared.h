@@ -2,10 +2,11 @@
  * shared: what the processes of one broker tell each other without asking.
  *
  * One anonymous MAP_SHARED mapping, made by the supervisor before it forks. Atomics only, never a lock: a
- *process may die between any two of them. Every field has one kind of writer, named beside it.
+ * process may die between any two of them. Every field has one kind of writer, named beside it.
  *
- *	slot 0 .. workers-1   the workers       slot workers   the checkpointer       slot workers+1   the
- *cleaner
+ *	slot 0 .. workers-1   the workers
+ *	slot workers          the checkpointer
+ *	slot workers+1        the cleaner
  */
 #ifndef BROKER_SHARED_H
 #define BROKER_SHARED_H

@@ -1,12 +1,14 @@
 /*
  * supervisor: the parent of all processes, which cannot fall over because it does next to nothing.
  *
- * It owns what must outlive a child: the listening sockets, the shared memory, the eventfds, the hand-over
- *sockets, the lock on the data directory. It opens no store and reads no byte of a client. It accepts, hands
- *over, forks, reaps.
+ * It owns what must outlive a child: the listening sockets, the shared memory, the eventfds, the
+ * hand-over sockets, the lock on the data directory. It opens no store and reads no byte of a client. It
+ * accepts, hands over, forks, reaps.
  *
- *	PREPARING --checkpointer says that the store is ready--> RUNNING --SIGTERM, SIGINT--> DRAINING
- *--workers gone--> FINISHING --checkpointer has made all durable--> DONE
+ *	PREPARING --the checkpointer says that the store is ready--> RUNNING
+ *	RUNNING   --SIGTERM, SIGINT, or a hopeless child-----------> DRAINING
+ *	DRAINING  --workers and cleaner are gone-------------------> FINISHING
+ *	FINISHING --the checkpointer has made all durable----------> DONE
  *
  * One function moves it along, advance(). Whatever hangs is killed at the deadline; recovery is safe.
  */

@@ -1,13 +1,12 @@
 /*
  * turn: all that one turn of the loop wants written goes into one transaction.
  *
- *	turn_add(job) ... turn_add(job)        while requests are read
- *	turn_run()                             before the loop blocks: begin, write() of each, commit, answer
- *or park
+ *	turn_add(job) ... turn_add(job)     while requests are read
+ *	turn_run()                          before the loop blocks: begin, write() of each, commit, settle
  *
  * A transaction takes at most 64 jobs or 4 MB, so that the writer lock is held for microseconds; a bigger
- *turn makes several. What a commit promises is parked until the checkpointer has passed it. If a commit fails
- *nothing of it has happened, and each of its calls says so.
+ * turn makes several. What a commit promises is parked until the checkpointer has passed it. If a commit
+ * fails nothing of it has happened, and each of its jobs is told so.
  */
 #ifndef BROKER_TURN_H
 #define BROKER_TURN_H

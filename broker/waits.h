@@ -2,9 +2,9 @@
  * waits: fetches that wait until there is enough to read, and how the rest of the broker knows.
  *
  * A worker sets, in its shared slot, a bit for each partition (by hash) that its waiting fetches want.
- *Whoever commits an append to such a partition pokes the worker: at once where committed is visible (relaxed,
- *strict), else through the checkpointer, when the commit is durable. The woken worker looks only at fetches
- *whose partitions moved since their last look.
+ * Whoever commits an append to such a partition pokes the worker: at once where committed is visible
+ * (relaxed, strict), else through the checkpointer, when the commit is durable. The woken worker looks
+ * only at fetches whose partitions moved since their last look.
  *
  *	waiter      bit set -> fence -> looks at its partitions -> sleeps
  *	committer   commit -> appended[hash] -> fence -> bit? -> poke

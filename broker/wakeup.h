@@ -1,14 +1,14 @@
 /*
  * wakeup: one eventfd per process, so that a process can be woken whose loop sleeps.
  *
- * A write costs ten microseconds and a look at a flag one nanosecond, so the eventfd is written only if the
- *sleeper's flag says that it sleeps. The order that makes this safe:
+ * A write costs ten microseconds and a look at a flag one nanosecond, so the eventfd is written only if
+ * the sleeper's flag says that it sleeps. The order that makes this safe:
  *
  *	sleeper   says what it waits for -> wakeup_sleep() (flag, full fence) -> looks once more -> blocks
  *	waker     changes what is waited for -> wakeup_send() (full fence, flag?) -> write
  *
- * The eventfds are made by the supervisor before the forks and outlive every process; a wake-up of a process
- *that died is found by its successor.
+ * The eventfds are made by the supervisor before the forks and outlive every process; a wake-up of a
+ * process that died is found by its successor.
  */
 #ifndef BROKER_WAKEUP_H
 #define BROKER_WAKEUP_H

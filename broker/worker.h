@@ -1,14 +1,14 @@
 /*
  * worker: one process that serves connections. One libev loop, one thread, its own handle on the shared
- *store.
+ * store.
  *
- *	readable -> bytes -> calls -> dispatch: finished at once, or joins the turn, or waits
- *	before the loop blocks again: turn_run() commits what the turn gathered; what became durable is
- *finished; waiting fetches are looked at where their partitions moved; and then, in one place, answers are
- *sent and connections end
+ *	readable              bytes -> calls -> dispatch: finished at once, or joins the turn, or waits
+ *	before the loop blocks    turn_run() commits what the turn gathered; what became durable is finished;
+ *	                      waiting fetches are looked at where their partitions moved; and then, in one
+ *	                      place, answers are sent and connections end
  *
- * Everything a worker knows is in this struct; all of it dies with the process, and nothing of it is missed:
- *what was promised is in the store.
+ * Everything a worker knows is in this struct; all of it dies with the process, and nothing of it is
+ * missed: what was promised is in the store.
  */
 #ifndef BROKER_WORKER_H
 #define BROKER_WORKER_H

@@ -9,8 +9,8 @@
  *	diag_setup(config.diag_level, config.diag_format), then diag_warn() each of config.warnings
  *
  * The table of options is config_option.c; here are the fields that its rows fill. Strings and lists live in
- *the config's own arena, until config_free(). Nothing changes after parsing, so workers inherit it over the
- *fork.
+ * the config's own arena, until config_free(). Nothing changes after parsing, so workers inherit it over the
+ * fork.
  */
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
@@ -114,8 +114,7 @@ MUST_CHECK bool config_resolve(struct config *c);
 void config_help(FILE *out);     /* --help */
 void config_markdown(FILE *out); /* docs/configuration.md */
 
-/* --- topics' own settings
- * --------------------------------------------------------------------------------------- */
+/* --- topics' own settings --- */
 
 enum config_verdict {
 	CONFIG_GOOD,
@@ -130,8 +129,7 @@ enum config_verdict config_topic_check(struct str key, struct str value, char *w
  * nothing. */
 void config_topic_set(struct topic_config *out, struct str key, struct str value);
 
-/* --- for DescribeConfigs
- * ---------------------------------------------------------------------------------------- */
+/* --- for DescribeConfigs --- */
 
 /* As coded on the wire (KIP-226). */
 enum config_source { CONFIG_SOURCE_TOPIC = 1, CONFIG_SOURCE_STATIC = 4, CONFIG_SOURCE_DEFAULT = 5 };

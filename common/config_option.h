@@ -2,11 +2,11 @@
  * config_option: the one table of the broker's options.
  *
  * A row is all that is known of an option. The same rows give the defaults, read server.properties and the
- *command line, print --help and docs/configuration.md, and answer DescribeConfigs and CreateTopics. To add an
- *option: a field in config.h, a row in config_option.c, `make docs`.
+ * command line, print --help and docs/configuration.md, and answer DescribeConfigs and CreateTopics. To add an
+ * option: a field in config.h, a row in config_option.c, `make docs`.
  *
  * A topic's option has a broker's option behind it, and some broker's options have others behind them; that
- *is the value where the first is not set:
+ * is the value where the first is not set:
  *
  *	retention.ms (topic) -> log.retention.ms -> log.retention.minutes -> log.retention.hours
  */
@@ -49,7 +49,7 @@ struct config_option {
 	const char *flag_operand;   /* what --help calls its value */
 	const char *flag_help;      /* the line about it in --help */
 	const char
-	    *flag_format; /* printf format that makes an option's value of the flag's; NULL: the same */
+	    * flag_format; /* printf format that makes an option's value of the flag's; NULL: the same */
 	size_t offset;    /* into struct config, or struct topic_config for a topic's */
 	const char *help; /* sentences */
 };

@@ -2,20 +2,19 @@
  * diag: what the broker says about itself, one event a line, on standard error.
  *
  * The word "log" means a partition's log here; diagnostics are diag. A line has a level, a time, the process
- *that speaks, an event in a few words, and named values:
+ * that speaks, an event in a few words, and named values:
  *
- *	text   2026-11-22T14:40:15.123Z INFO  worker-0[4711] connection accepted client=127.0.0.1:50412 id=17
- *	json   {"time":"...","level":"info","process":"worker-0","pid":4711,"event":"connection
- *accepted","client":...}
+ *	text   2026-11-22T14:40:15.123Z INFO  worker-0[4711] connection opened client=127.0.0.1:50412
+ *	json   {"time":"...","level":"info","process":"worker-0","pid":4711,"event":"connection opened",...}
  *
  * Call order: diag_setup() once, diag_process() after each fork, then the macros (which work before, too:
- *info, as text). A value is escaped so that no client-supplied byte can forge a line or command a terminal,
- *and shortened if it is long. One write(2) a line; a full pipe holds the broker up for some milliseconds at
- *most, then lines are dropped and counted ("lines lost n=12"), and a dead reader harms nobody. One thread a
- *process.
+ * info, as text). A value is escaped so that no client-supplied byte can forge a line or command a terminal,
+ * and shortened if it is long. One write(2) a line; a full pipe holds the broker up for some milliseconds at
+ * most, then lines are dropped and counted ("lines lost n=12"), and a dead reader harms nobody. One thread a
+ * process.
  *
  * Levels: error (something is lost or refused that should not be), warn (a client or the machine misbehaves),
- *info (start, stop, topics), debug (a line per request and answer), trace (decoded fields).
+ * info (start, stop, topics), debug (a line per request and answer), trace (decoded fields).
  */
 #ifndef COMMON_DIAG_H
 #define COMMON_DIAG_H

@@ -1,12 +1,12 @@
 /*
  * endpoint: where a broker listens, or says that it can be reached: NAME://host:port, several separated by
- *commas.
+ * commas.
  *
  *	PLAINTEXT://:9092            every address of the machine, IPv4 and IPv6
  *	LOCAL://127.0.0.1:9092,LAN://[fd00::1]:9092
  *
  * NAME is the listener's name, kept in capitals as in Kafka; names and letters are what advertised.listeners
- *refers to. The broker has no TLS and no SASL yet, so the names that mean these in Kafka are refused.
+ * refers to. The broker has no TLS and no SASL yet, so the names that mean these in Kafka are refused.
  */
 #ifndef COMMON_ENDPOINT_H
 #define COMMON_ENDPOINT_H

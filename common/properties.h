@@ -3,7 +3,7 @@
  *
  *	# comment            ! comment
  *	key=value            key: value            key value           blanks around key and separator do not
- *count
+ * count
  *	list = a,\
  *	       b             a backslash at the end joins the next line, without its leading blanks
  *	\t \n \r \f \\ \=    escapes in keys and values, and \uXXXX

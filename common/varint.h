@@ -1,16 +1,16 @@
 /*
  * varint: numbers in as few bytes as they need, seven bits a byte, the lowest first; the top bit says that
- *more follow.
+ * more follow.
  *
  *	300 = 10 0101100  ->  ac 02
  *
  * Unsigned ones are the lengths and tags of flexible versions (KIP-482). Signed ones, in records (KIP-98),
- *are zigzagged first, so that small negative numbers are short too: 0, -1, 1, -2 become 0, 1, 2, 3.
+ * are zigzagged first, so that small negative numbers are short too: 0, -1, 1, -2 become 0, 1, 2, 3.
  *
  * The get functions read from n bytes at `at` and return how many they used; 0 if the bytes end too
  * early, -1
- *if the number does not fit. The put functions return how many bytes they wrote, and want room for
- *VARINT32_MAX or VARINT64_MAX.
+ * if the number does not fit. The put functions return how many bytes they wrote, and want room for
+ * VARINT32_MAX or VARINT64_MAX.
  */
 #ifndef COMMON_VARINT_H
 #define COMMON_VARINT_H

@@ -1,16 +1,18 @@
 /*
  * 1 Fetch: record batches from given offsets on, straight from the store's map.
  *
- *	handle()   enough there, an error, or no wish to wait: finished. Else the call waits (waits.h) until a
- *commit or its deadline answer()   at the moment of sending: read the rows' places into iovecs, which the
- *socket takes without a copy
+ *	handle()   enough there, an error, or no wish to wait: finished. Else the call waits (waits.h) until
+ *	           a commit or its deadline
+ *	answer()   at the moment of sending: the rows' places in the map become iovecs, which the socket
+ *	           takes without a copy
  *
- * Consumers see batches below the high watermark, read_committed ones below the last stable offset. The first
- *partition that has anything gives at least one whole batch, whatever the limits say (KIP-74). Which
- *partition is first changes from request to request, so that none starves behind another that is always full.
+ * Consumers see batches below the high watermark, read_committed ones below the last stable offset. The
+ * first partition that has anything gives at least one whole batch, whatever the limits say (KIP-74).
+ * Which partition is first changes from request to request, so that none starves behind another that is
+ * always full.
  *
- * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was asked
- *for.
+ * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was
+ * asked for.
  */
 #include "broker/api/handlers.h"
 #include "broker/connection.h"

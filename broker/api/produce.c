@@ -2,11 +2,11 @@
  * 0 Produce: check every batch, append all in the turn's transaction, answer as `acks` wants.
  *
  *	handle()   each batch is checked (size, CRC, counts, codec, the topic's rules) before anything waits
- *for the writer lock write()    base offsets, idempotence, the append itself; a partition's error harms no
- *other partition
+ *	           for the writer lock
+ *	write()    base offsets, idempotence, the append itself; a partition's error harms no other partition
  *
  * acks=-1 is answered once the commit is durable, 1 once it is committed, 0 never: an error closes the
- *connection, which is all that such a producer can notice.
+ * connection, which is all that such a producer can notice.
  */
 #include "broker/api/handlers.h"
 #include "broker/api/topic_settings.h"

@@ -1,6 +1,6 @@
 /*
  * client: a small blocking Kafka client for tests, on the project's own codec. Whoever wants an independent
- *judge uses integration/; here it is order, timing and bytes that are tested.
+ * judge uses integration/; here it is order, timing and bytes that are tested.
  *
  *	struct client c = client_connect(port);
  *	client_send(&c, API_METADATA, 12, &request);       as often as wanted, then, in the same order

@@ -6,7 +6,7 @@
  *	assert_int_equal(live_broker_stop(&b), 0);                       SIGTERM; its exit status
  *
  * Its diagnostics go to DIR/broker.log; the port and the pids of its processes are read from there, as a
- *person would.
+ * person would.
  */
 #ifndef TESTS_LIB_LIVE_BROKER_H
 #define TESTS_LIB_LIVE_BROKER_H
