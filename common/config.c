@@ -27,7 +27,7 @@ unset(struct config *c, const struct config_option *o)
 	else if (o->kind == CONFIG_LONG)
 		*(int64_t *)to = INT64_MIN;
 	else
-		CHECK(!"only numbers can be unset");
+		CHECK(false && "only numbers can be unset");
 }
 
 void

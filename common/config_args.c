@@ -75,7 +75,7 @@ option_of_flag(int flag)
 		if (config_option_at(i)->letter == flag)
 			return config_option_at(i);
 	}
-	CHECK(!"a flag that is in no row");
+	CHECK(false && "a flag that is in no row");
 	return NULL;
 }
 

@@ -389,7 +389,7 @@ config_option_text(const struct config_option *option, const void *base, struct 
 	case CONFIG_ENDPOINTS:
 		return endpoints_text(from, arena);
 	}
-	CHECK(!"a kind without a text");
+	CHECK(false && "a kind without a text");
 	return NULL;
 }
 

@@ -49,7 +49,7 @@ struct config_option {
 	const char *flag_operand;   /* what --help calls its value */
 	const char *flag_help;      /* the line about it in --help */
 	const char
-	    * flag_format; /* printf format that makes an option's value of the flag's; NULL: the same */
+	    *flag_format; /* printf format that makes an option's value of the flag's; NULL: the same */
 	size_t offset;    /* into struct config, or struct topic_config for a topic's */
 	const char *help; /* sentences */
 };

@@ -60,8 +60,7 @@ each_may_be_removed_within_the_loop(void **state)
 	for (int i = 0; i < 5; i++)
 		list_append(&head, &calls[i].link);
 	int seen = 0;
-	LIST_EACH(&head, it)
-	{
+	LIST_EACH (&head, it) {
 		seen++;
 		if (LIST_OF(it, struct call, link)->id % 2 == 1)
 			list_remove(it);
