@@ -7,6 +7,7 @@
     judge(broker, load, exactly_once=True)
 """
 
+import collections
 import threading
 import time
 
@@ -142,7 +143,10 @@ def judge(broker, load, exactly_once):
         assert stored == number, f"message {number} was acknowledged at {partition}/{offset}, there lies {stored}"
     stored = [number_of(value) for messages in log.values() for _, value in messages]
     if exactly_once:
-        equal(sorted(stored), list(range(load.sent)), "each message once")
+        twice = [number for number, times in collections.Counter(stored).items() if times > 1]
+        equal(twice[:5], [], f"{len(twice)} messages are stored more than once")
+        missing = sorted(set(range(load.sent)) - set(stored))
+        equal(missing[:5], [], f"{len(missing)} messages are not stored")
         for partition, messages in log.items():
             numbers = [number_of(value) for _, value in messages]
             assert numbers == sorted(numbers), f"partition {partition} is out of order"
