@@ -5,8 +5,8 @@
 #include "storage/producers.h"
 #include "storage/timeindex.h"
 
-#define TXN_BYTES_MAX                                                                                        \
-	((uint64_t)256 * 1024 * 1024) /* the engine spills beyond 512 MB, and leaks when it does */
+/* The engine spills beyond 512 MB, and leaks when it does. */
+#define TXN_BYTES_MAX ((uint64_t)256 * 1024 * 1024)
 
 #define AT_LEADER_EPOCH  12
 #define AT_CRC           17

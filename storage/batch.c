@@ -8,8 +8,8 @@
 #define CRC_FROM         21
 #define CODEC_MAX        CODEC_ZSTD
 #define RECORD_BYTES_MIN 7 /* length, attributes, two deltas, key, value, headers: a byte each */
-#define OPENED_BYTES_MAX                                                                                     \
-	((size_t)256 * 1024 * 1024) /* what a compressed batch may grow to when it is opened */
+/* What a compressed batch may grow to when it is opened. */
+#define OPENED_BYTES_MAX ((size_t)128 * 1024 * 1024)
 
 #define ATTR_LOG_APPEND_TIME 0x08
 #define ATTR_TRANSACTIONAL   0x10

@@ -6,8 +6,8 @@
 #include "storage/env.h"
 #include "storage/run.h"
 
-#define RECORDS_BYTES_MAX                                                                                    \
-	((size_t)256 * 1024 * 1024) /* what a batch may be when opened, in a search by time */
+/* What a batch may be when opened, in a search by time. */
+#define RECORDS_BYTES_MAX ((size_t)128 * 1024 * 1024)
 
 /* --- spans ------------------------------------------------------------------------------------------ */
 

@@ -10,8 +10,8 @@
 
 #include "storage/partition.h"
 
-#define TRIM_ROWS_MAX                                                                                        \
-	384 /* of the log; with those of the time index below 400: more would free too many pages at once */
+/* Of the log; with those of the time index below 400: more would free too many pages at once. */
+#define TRIM_ROWS_MAX 384
 
 struct trim {
 	int64_t until;      /* runs that end before this offset may go */
