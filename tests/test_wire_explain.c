@@ -218,6 +218,13 @@ what_cannot_be_explained(void **state)
 		   "!! request header: correlation_id: needs 4 bytes, 2 left (offset 4)\n"
 		   "0000  00 03 00 01 00 00                               ......\n"
 		   "\n");
+	m = request(BYTES("\0\0\0\x0c\0\x12\0\x63\0\0\0\1\0\2me"));
+	assert_true(m.is_known);
+	expect(&m, "--- ApiVersions v99 request, id 1, 16 bytes\n"
+		   "      00 00 00 0c              size                            12\n"
+		   "!! request header: tagged fields: need more bytes than there are, 0 left (offset 12)\n"
+		   "0000  00 12 00 63 00 00 00 01 00 02 6d 65             ...c......me\n"
+		   "\n");
 	m = request(BYTES("\0\0\0\x0c\0\3\0\x63\0\0\0\1\xff\xff\0\0"));
 	expect(&m, "--- Metadata v99 request, id 1, 16 bytes, client null\n"
 		   "      00 00 00 0c              size                            12\n"
@@ -332,7 +339,7 @@ static void
 check_message(const struct wire_message *m)
 {
 	char *text = explained((struct wire_view){ 0 }, m),
-	     *brief = explained((struct wire_view){ .brief = true }, m);
+	     * brief = explained((struct wire_view){ .brief = true }, m);
 
 	check_lines(text, m);
 	assert_ptr_equal(strchr(brief, '\n'), brief + strlen(brief) - 1);
