@@ -126,8 +126,8 @@ struct group *group_decode(struct str id, const struct group_rules *rules, struc
  */
 
 struct group_join {
-	int16_t
-	    version; /* of JoinGroup: v4+ has newcomers come back with an id; v0 has no rebalance time-out */
+	/* Of JoinGroup: v4+ has newcomers come back with an id; v0 has no rebalance time-out. */
+	int16_t version;
 	struct str member_id, instance_id, client_id, client_host, protocol_type, reason;
 	int32_t session_timeout_ms, rebalance_timeout_ms;
 	const struct group_protocol {
