@@ -1,8 +1,11 @@
 """Clients that behave badly though their frames are right: slow, deaf, many, gone."""
 
 import random
+import re
+import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import frames
@@ -10,7 +13,7 @@ import victim
 from frames import API_VERSIONS, FETCH, METADATA, PRODUCE, frame, header
 from harness import patience, procs
 from harness.broker import Broker
-from harness.cases import equal, eventually
+from harness.cases import Skip, equal, eventually
 from harness.wire import Connection
 from victim import TOPIC, connect, hostile
 
@@ -224,6 +227,29 @@ def odd_topics():
     with connect() as c:
         answer = c.ask(frames.CREATE_TOPICS, 2, frames.create_body("twice", "twice"))
     equal(set(frames.created(answer)), {frames.INVALID_REQUEST}, "one name twice in a request")
+
+
+def pages_in_use():
+    """Pages of the store that hold something, as mdb_stat sees them while the broker runs."""
+    told = subprocess.run(["mdb_stat", "-ef", victim.broker.data], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"pages used: (\d+)", told)[1]) - int(re.search(r"Free pages: (\d+)", told)[1])
+
+
+@hostile("a topic filled with 50 MB and deleted, five times over: the store gives the room back")
+def fill_and_delete():
+    if victim.PEER or not shutil.which("mdb_stat"):
+        raise Skip("mdb_stat (lmdb-utils) has to look into the store")
+    before, full, name = pages_in_use(), 0, TOPIC + "-filled"
+    whole = frames.batch([frames.record(value=bytes(1_000_000))])
+    for _ in range(5):
+        with connect() as c:
+            c.ask(frames.CREATE_TOPICS, 2, frames.create_body(name))
+            for _ in range(50):
+                equal(frames.produced(c.ask(PRODUCE, 7, frames.produce_body(name, whole, acks=1)))[0], 0, "Produce")
+            full = full or pages_in_use()
+            assert full > before + 10_000, f"{before} pages in use before, {full} with 50 MB more"
+            c.ask(frames.DELETE_TOPICS, 1, frames.array(frames.string(name)) + struct.pack(">i", 10_000))
+        eventually(lambda: pages_in_use() < before + 2000, what="the deleted topic's pages are free")
 
 
 @hostile("metadata of names that cannot be: an error each, no topic")
