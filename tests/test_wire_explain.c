@@ -338,8 +338,8 @@ check_lines(const char *text, const struct wire_message *m)
 static void
 check_message(const struct wire_message *m)
 {
-	char *text = explained((struct wire_view){ 0 }, m),
-	     * brief = explained((struct wire_view){ .brief = true }, m);
+	char *text = explained((struct wire_view){ 0 }, m);
+	char *brief = explained((struct wire_view){ .brief = true }, m);
 
 	check_lines(text, m);
 	assert_ptr_equal(strchr(brief, '\n'), brief + strlen(brief) - 1);
