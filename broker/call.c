@@ -126,6 +126,12 @@ call_touch(struct call *call, uint32_t topic_number, int32_t partition)
 }
 
 void
+call_clean(struct call *call)
+{
+	call->worker->turn.clean = true;
+}
+
+void
 call_ready(struct call *call)
 {
 	list_remove(&call->job.in_list);

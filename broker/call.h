@@ -96,6 +96,9 @@ void call_advertised(const struct call *call, struct str *host, int32_t *port);
  */
 void call_touch(struct call *call, uint32_t topic_number, int32_t partition);
 
+/* This turn's commit leaves rows behind that the cleaner should free soon. */
+void call_clean(struct call *call);
+
 /* n zeroed elements for a list of the answer, and the list set: CALL_LIST(call, out->topics, n) */
 #define CALL_LIST(call, list, count)                                                                         \
 	((list).n = (int32_t)(count),                                                                        \

@@ -114,7 +114,7 @@ group_forget_waiter(struct group *g, int64_t now_ms, void *waiter)
 		else
 			m->sync_waiter = NULL;
 		group_member_touch(m, now_ms);
-		if (!m->knows_id && str_is_null(m->instance_id)) /* it cannot come back as who it was */
+		if (!m->can_return) /* it cannot come back as who it was */
 			m->deadline_ms = now_ms;
 		return;
 	}

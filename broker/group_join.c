@@ -65,7 +65,7 @@ add(struct group *g, int64_t now_ms, const struct group_join *in, struct str id,
 		g->newcomer = true;
 	struct group_member *m = group_member_add(g, id, in);
 	m->is_new = true;
-	m->knows_id = in->member_id.n > 0;
+	m->can_return = in->member_id.n > 0 || !str_is_null(in->instance_id);
 	m->deadline_ms = now_ms + NEW_MEMBER_JOIN_TIMEOUT_MS;
 	wait_for_join(m, waiter, out);
 	group_rebalance(g, now_ms, out, describe(out, "new member", m->id, in));
@@ -89,11 +89,10 @@ replace(struct group *g, int64_t now_ms, const struct group_join *in, struct gro
 	group_member_rename(g, m, new_member_id(g, in, out->arena));
 	group_member_update(g, m, in);
 	group_member_touch(m, now_ms);
-	m->is_new = m->knows_id = false;
+	m->is_new = false;
 	group_action_save(out);
 	if (g->state == GROUP_STABLE && str_eq(g->protocol, group_vote(g))) {
 		group_answer_return(g, m, in, old_leader, waiter, out);
-		m->knows_id = true;
 		return;
 	}
 	wait_for_join(m, waiter, out);

@@ -285,7 +285,7 @@ group_member_add(struct group *g, struct str id, const struct group_join *in)
 	m->client_id = group_str_own(in->client_id);
 	m->client_host = group_str_own(in->client_host);
 	m->protocols = protocols_own(in->protocols, in->protocol_n);
-	m->knows_id = true;
+	m->can_return = true;
 	take_times(m, in);
 	if (g->member_n == g->member_cap) {
 		g->member_cap = g->member_cap > 0 ? g->member_cap * 2 : 4;

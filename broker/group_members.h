@@ -38,7 +38,7 @@ struct group_member {
 	struct bytes assignment; /* owned; empty unless the group is STABLE */
 	int64_t deadline_ms;     /* of its session; does not count while it waits, unless it is new */
 	bool is_new;             /* in its first JoinGroup */
-	bool knows_id;           /* false: new, and its id comes with the answer that it waits for */
+	bool can_return;         /* false: its id comes with the answer that it waits for */
 	bool joined;             /* for the next generation; PREPARING_REBALANCE only */
 	bool synced;             /* has sent its SyncGroup for this generation */
 	void *join_waiter, *sync_waiter;

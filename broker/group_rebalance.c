@@ -78,7 +78,7 @@ begin_generation(struct group *g, int64_t now_ms, struct group_actions *out)
 			group_answer_join(g, m, m->join_waiter, out);
 		m->join_waiter = NULL;
 		m->joined = m->is_new = m->synced = false;
-		m->knows_id = true;
+		m->can_return = true;
 		group_member_touch(m, now_ms);
 	}
 }

@@ -144,7 +144,7 @@ flaw_of_member(const struct group *g, const struct group_member *m)
 	if (!str_is_null(g->protocol) && g->state != GROUP_PREPARING_REBALANCE &&
 	    group_protocols_find(&m->protocols, g->protocol) == NULL)
 		return "a member that does not support the group's protocol";
-	if (g->state != GROUP_PREPARING_REBALANCE && (m->joined || m->is_new || !m->knows_id))
+	if (g->state != GROUP_PREPARING_REBALANCE && (m->joined || m->is_new || !m->can_return))
 		return "a member that joins, though nobody may";
 	if (m->join_waiter != NULL && !m->joined)
 		return "a member that waits for others to join, and has not joined";

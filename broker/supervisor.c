@@ -93,8 +93,7 @@ bury(int slot, int status)
 	say_death(child, atomic_load(&shared->pid), status);
 	atomic_store(&shared->pid, 0);
 	atomic_store(&shared->connections, 0);
-	atomic_store(&sv.family.shared->store.slot[slot].waiting, 0);
-	atomic_store(&sv.family.shared->store.slot[slot].held_since_ns, 0);
+	store_slot_clear(&sv.family.shared->store, slot);
 	atomic_fetch_add(&shared->restarts, 1);
 	if (child->kind == CHILD_CHECKPOINTER && sv.state <= RUNNING)
 		atomic_store(&sv.family.shared->store.writes_ok, 0);

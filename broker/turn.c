@@ -97,6 +97,13 @@ write_jobs(struct list *batch, struct store_txn *txn)
 }
 
 static void
+call_the_cleaner(struct worker *w)
+{
+	atomic_store(&w->shared->clean_wanted, 1);
+	wakeup_send(&w->base.family->wakeup, w->config->workers + 1);
+}
+
+static void
 write_batch(struct worker *w, struct list *batch)
 {
 	struct store_txn *txn;
@@ -109,6 +116,7 @@ write_batch(struct worker *w, struct list *batch)
 	}
 	w->turn.touched_n = 0;
 	w->turn.touched_all = false;
+	w->turn.clean = false;
 	write_jobs(batch, txn);
 	if (store_failed(txn)) {
 		store_abort(txn);
@@ -122,6 +130,8 @@ write_batch(struct worker *w, struct list *batch)
 		return;
 	}
 	waits_tell(w, w->turn.touched, w->turn.touched_n, w->turn.touched_all, commit);
+	if (w->turn.clean)
+		call_the_cleaner(w);
 	settle_batch(w, batch, commit);
 }
 

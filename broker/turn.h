@@ -29,6 +29,7 @@ struct turn {
 	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
 	int touched_n;
 	int64_t held_up_since_ms; /* since when jobs wait for a checkpointer; 0: they do not */
+	bool clean;               /* this transaction leaves work for the cleaner */
 	bool touched_all;         /* more than fit */
 };
 

@@ -405,6 +405,7 @@ deleting_touches_each_partition(void **state)
 	struct api_fixture *f = *state;
 	struct topic topic = api_topic(f, "orders", 3);
 	api_serve(f, &deleting, 4, delete_by_name(f, 4, "orders"));
+	assert_true(f->clean); /* and its rows are to be freed soon */
 	assert_int_equal(f->touched_n, 3);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(f->touched[i].topic, topic.number);

@@ -134,6 +134,7 @@ delete_topic(struct call *call, struct store_txn *txn, struct delete_topics_resp
 	out->topic_id = topic.id;
 	for (int32_t i = 0; i < topic.partitions; i++)
 		call_touch(call, topic.number, i);
+	call_clean(call);
 	diag_info("topic deleted", D_STR("topic", name), D_INT("partitions", topic.partitions),
 		  D_STR("client_id", call->client_id));
 	return ERR_NONE;

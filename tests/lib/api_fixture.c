@@ -53,6 +53,12 @@ call_touch(struct call *call, uint32_t topic_number, int32_t partition)
 		f->touched[f->touched_n++] = (struct api_touch){ topic_number, partition };
 }
 
+void
+call_clean(struct call *call)
+{
+	fixture_of(call)->clean = true;
+}
+
 /* --- set up -------------------------------------------------------------------------------------------- */
 
 int
@@ -143,6 +149,7 @@ run_write(struct api_fixture *f, const struct handler *handler)
 	uint64_t commit;
 
 	f->touched_n = 0;
+	f->clean = false;
 	assert_int_equal(store_write(f->store, &txn), ERR_NONE);
 	f->next = handler->write(&f->call, txn);
 	if (f->lose_commit) {

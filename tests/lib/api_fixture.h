@@ -51,6 +51,7 @@ struct api_fixture {
 	bool lose_commit; /* abort instead, and have failed() say so */
 	struct api_touch touched[64]; /* by the last write() */
 	int touched_n;
+	bool clean; /* the last write() left work for the cleaner */
 };
 
 /* For cmocka: a fixture with an empty store in *state. */
