@@ -70,7 +70,7 @@ struct call {
 	const struct api *api;
 	int16_t version;
 	int32_t correlation_id;
-	struct str client_id;
+	struct str client_id, client_host;
 	struct chunk *chunk; /* holds the frame */
 	const uint8_t *body; /* behind the header */
 	size_t body_bytes;

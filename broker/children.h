@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "broker/forward_socket.h"
 #include "broker/handoff.h"
 #include "broker/shared.h"
 #include "broker/wakeup.h"
@@ -30,6 +31,7 @@ struct family {
 	struct shared *shared;
 	struct wakeup wakeup;
 	struct handoff handoff[STORE_SLOTS]; /* one per worker */
+	struct forward_socket forward[STORE_SLOTS]; /* likewise */
 	int alive_pipe[2];     /* nobody writes; its end of file tells children that the supervisor is gone */
 	int supervisor_wakeup; /* slot in wakeup that rings the supervisor: prepared, deaths foreseen */
 	int64_t started_ns;

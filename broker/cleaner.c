@@ -1,5 +1,5 @@
 /*
- * cleaner: gives space back. Deleted topics at once, retention and forgotten producers every
+ * cleaner: gives space back. Deleted topics at once, retention, forgotten producers and expired offsets every
  * log.retention.check.interval.ms; always in small steps with a pause, so that producers hardly notice.
  */
 #include <stdlib.h>
@@ -37,6 +37,7 @@ rules_now(void)
 		.retention_bytes = config->topic.retention_bytes,
 		.delete_by_default = (config->topic.cleanup_policy & CLEANUP_DELETE) != 0,
 		.producer_expiry_ms = config->producer_expiry_ms,
+		.offsets_retention_ms = (int64_t)config->offsets_retention_minutes * 60000,
 		.now_ms = clock_wall_ms(),
 	};
 }

@@ -52,6 +52,7 @@ remember_addresses(struct connection *c)
 			    NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(c->peer, sizeof(c->peer), addr.ss_family == AF_INET6 ? "[%.50s]:%.5s" : "%.50s:%.5s", host,
 		 port);
+	snprintf(c->peer_host, sizeof(c->peer_host), "%.45s", host);
 	len = sizeof(addr);
 	if (getsockname(c->fd, (struct sockaddr *)&addr, &len) == 0)
 		getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port),
@@ -60,30 +61,62 @@ remember_addresses(struct connection *c)
 	c->local_port = (uint16_t)strtol(port, NULL, 10);
 }
 
-void
-connection_open(struct worker *w, int fd, uint8_t listener)
+/* Of clients; those of other workers do not count. */
+static void
+count(struct connection *c, int change)
+{
+	struct worker *w = c->worker;
+
+	if (c->internal)
+		return;
+	w->connection_n += (uint32_t)change;
+	atomic_store(&w->slot->connections, w->connection_n);
+}
+
+static struct connection *
+open_any(struct worker *w, int fd, bool internal)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	int one = 1;
 
 	CHECK(c != NULL);
 	c->worker = w;
 	c->fd = fd;
-	c->listener = listener;
-	atomic_store(&w->slot->connections, ++w->connection_n);
+	c->internal = internal;
+	count(c, 1);
 	c->id = w->next_connection_id++;
 	c->active_ms = clock_monotonic_ms();
 	list_init(&c->calls);
 	list_init(&c->in_flushing);
 	list_init(&c->in_starved);
 	list_append(&w->connections, &c->in_worker);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	remember_addresses(c);
 	ev_io_init(&c->readable, on_readable, fd, EV_READ);
 	ev_io_init(&c->writable, on_writable, fd, EV_WRITE);
 	c->readable.data = c->writable.data = c;
 	ev_io_start(w->base.loop, &c->readable);
+	return c;
+}
+
+void
+connection_open(struct worker *w, int fd, uint8_t listener)
+{
+	struct connection *c = open_any(w, fd, false);
+	int one = 1;
+
+	c->listener = listener;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	remember_addresses(c);
+	c->client_host = str_of(c->peer_host);
+	diag_debug("connection opened", D_INT("connection", c->id), D_C("client", c->peer));
+}
+
+void
+connection_open_internal(struct worker *w, int fd)
+{
+	struct connection *c = open_any(w, fd, true);
+
+	snprintf(c->peer, sizeof(c->peer), "another worker");
+	c->greeted = true;
 	diag_debug("connection opened", D_INT("connection", c->id), D_C("client", c->peer));
 }
 
@@ -118,7 +151,7 @@ connection_close(struct connection *c)
 	w->pending_bytes -= buf_len(&c->pending);
 	buf_free(&c->pending);
 	close(c->fd);
-	atomic_store(&w->slot->connections, --w->connection_n);
+	count(c, -1);
 	free(c);
 }
 
@@ -154,9 +187,15 @@ connection_drain(struct connection *c)
 /* --- receiving --- */
 
 static bool
+has_room(const struct connection *c)
+{
+	return c->call_n < (c->internal ? CALLS_MOST_INTERNAL : CALLS_MOST) && buf_len(&c->pending) == 0;
+}
+
+static bool
 may_read(const struct connection *c)
 {
-	return !c->doomed && !c->hangup && !c->refused && c->call_n < CALLS_MOST && buf_len(&c->pending) == 0;
+	return !c->doomed && !c->hangup && !c->refused && has_room(c);
 }
 
 /* Waits for memory; the first in that queue goes on, so that somebody always does. */
@@ -198,7 +237,7 @@ frame_size_check(struct connection *c, const uint8_t *at)
 {
 	int32_t size = (int32_t)get_u32(at);
 
-	if (size > 0 && size <= c->worker->config->request_max_bytes &&
+	if (size > 0 && (size <= c->worker->config->request_max_bytes || c->internal) &&
 	    (c->greeted || !(at[0] == 0x16 && at[1] == 0x03)))
 		return size;
 	diag_warn("connection closed: bytes that are no request", D_INT("connection", c->id),
@@ -208,12 +247,43 @@ frame_size_check(struct connection *c, const uint8_t *at)
 	return -1;
 }
 
+/* Another worker says that the client behind this request is gone. */
+static void
+forget_call(struct connection *c, int32_t correlation_id)
+{
+	LIST_EACH (&c->calls, it) {
+		struct call *call = LIST_OF(it, struct call, in_connection);
+		if (call->correlation_id != correlation_id || call->finished)
+			continue;
+		if (call->handler->forget == NULL || !list_is_empty(&call->job.in_list))
+			return; /* it is about to be answered */
+		call->handler->forget(call);
+		call->silent = true;
+		call_finish(call);
+		return;
+	}
+}
+
+static bool
+serve_internal(struct connection *c, const uint8_t *frame, size_t bytes)
+{
+	if (frame[0] == ENVELOPE_GONE) {
+		if (bytes >= 5)
+			forget_call(c, (int32_t)get_u32(frame + 1));
+		return bytes >= 5;
+	}
+	size_t n = (size_t)frame[0] + 1;
+	if (bytes <= n)
+		return false;
+	c->client_host = (struct str){ .at = (const char *)frame + 1, .n = frame[0] };
+	return dispatch(c, frame + n, bytes - n);
+}
+
 /* Make calls of the whole frames that were received. */
 static void
 parse_frames(struct connection *c)
 {
-	while (c->chunk != NULL && !c->doomed && !c->refused && c->call_n < CALLS_MOST &&
-	       buf_len(&c->pending) == 0) {
+	while (c->chunk != NULL && !c->doomed && !c->refused && has_room(c)) {
 		struct chunk *chunk = c->chunk;
 		size_t have = chunk->used - chunk->parsed;
 		const uint8_t *at = chunk->data + chunk->parsed;
@@ -234,7 +304,8 @@ parse_frames(struct connection *c)
 			return;
 		c->greeted = true;
 		chunk->parsed += SIZE_BYTES + (size_t)size;
-		if (!dispatch(c, at + SIZE_BYTES, (size_t)size))
+		if (!(c->internal ? serve_internal(c, at + SIZE_BYTES, (size_t)size)
+				  : dispatch(c, at + SIZE_BYTES, (size_t)size)))
 			connection_refuse(c);
 	}
 }
@@ -260,6 +331,8 @@ must_starve(struct connection *c)
 {
 	struct worker *w = c->worker;
 
+	if (c->internal) /* whose clients are held back by the worker that received their requests */
+		return false;
 	if (worker_is_full(w) && list_is_empty(&c->in_starved))
 		list_append(&w->starved, &c->in_starved);
 	return is_starved(c);
@@ -320,19 +393,24 @@ void
 call_finish(struct call *call)
 {
 	call->finished = true;
-	if (call->connection->calls.next == &call->in_connection)
+	if (call->connection->internal || call->connection->calls.next == &call->in_connection)
 		connection_mark(call->connection);
 }
 
-/* Encode the finished calls at the head of the queue, until enough is gathered. They move to `sent`. */
+/*
+ * Encode the finished calls at the head of the queue, another worker's wherever they are, until enough is
+ * gathered. They move to `sent`.
+ */
 static void
 gather_answers(struct connection *c, struct frame *frame, struct list *sent)
 {
 	list_init(sent);
-	while (!list_is_empty(&c->calls) && frame_size(frame) < GATHER_BYTES) {
-		struct call *call = LIST_OF(c->calls.next, struct call, in_connection);
-		if (!call->finished)
+	LIST_EACH (&c->calls, it) {
+		struct call *call = LIST_OF(it, struct call, in_connection);
+		if (frame_size(frame) >= GATHER_BYTES || (!call->finished && !c->internal))
 			return;
+		if (!call->finished)
+			continue;
 		list_remove(&call->in_connection);
 		list_append(sent, &call->in_connection);
 		if (call->silent)

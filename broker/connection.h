@@ -10,6 +10,13 @@
  * Reading stops while the connection has CALLS_MOST calls in its queue, while something is pending, and
  * while the worker is over its memory budget.
  *
+ * A connection may also come from another worker, which passes on requests of its own clients (forward.h). It
+ * is `internal`: its answers leave in any order, as soon as they are finished, and each of its frames begins
+ * with an envelope that says for whom it is:
+ *
+ *	size u32, length u8, so many bytes: the client's address, request     serve this request
+ *	size u32, 255 u8, correlation id i32                                  the client is gone
+ *
  * Nothing here closes a connection in the middle of something: connection_doom() marks it,
  * connection_flush() ends it.
  */
@@ -22,12 +29,14 @@
 
 #include "common/buf.h"
 #include "common/list.h"
+#include "common/str.h"
 
 struct call;
 struct chunk;
 struct worker;
 
-#define CALLS_MOST 128
+#define CALLS_MOST          128
+#define CALLS_MOST_INTERNAL 100000 /* of all clients of another worker together */
 
 struct connection {
 	struct list in_worker;   /* least recently active first */
@@ -49,13 +58,18 @@ struct connection {
 	bool refused;     /* what it sent is no request of ours: read no further, close when all before is
 			     answered */
 	bool greeted;     /* the first frame was seen */
+	bool internal;    /* from another worker */
+	struct str client_host; /* of the present request's client */
 	uint16_t local_port;
 	char local_host[46]; /* the address that the client connected to */
 	char peer[64];       /* "127.0.0.1:50412" */
+	char peer_host[46];  /* "127.0.0.1" */
 };
 
 /* Serve this socket from now on. Takes the descriptor. */
 void connection_open(struct worker *w, int fd, uint8_t listener);
+/* The same, of another worker. */
+void connection_open_internal(struct worker *w, int fd);
 /* Close at the next flush, without answering what is unanswered. */
 void connection_doom(struct connection *c);
 /* Take no further request; close once those before are answered. */
@@ -71,5 +85,7 @@ void connection_drain(struct connection *c);
 
 /* A call is finished; its answer goes out when it is its turn. */
 void call_finish(struct call *call);
+
+#define ENVELOPE_GONE 255
 
 #endif

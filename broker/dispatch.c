@@ -1,8 +1,10 @@
 #include "broker/dispatch.h"
 
 #include "broker/api/handlers.h"
+#include "broker/api/scatter.h"
 #include "broker/call.h"
 #include "broker/connection.h"
+#include "broker/coordinator.h"
 #include "broker/explain.h"
 #include "broker/worker.h"
 #include "common/bytes.h"
@@ -38,6 +40,7 @@ call_begin(struct connection *c, const struct handler *handler, const struct req
 	call->version = h->api_version;
 	call->correlation_id = h->correlation_id;
 	call->client_id = h->client_id;
+	call->client_host = c->client_host;
 	call->received_ns = clock_monotonic_ns();
 	call->chunk = c->chunk;
 	chunk_hold(c->chunk);
@@ -160,6 +163,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 
 #define WRITES(name) .handle = name##_handle, .write = name##_write, .failed = name##_failed
 #define READS(name)  .handle = name##_handle
+#define WAITS(name)  .handle = name##_handle, .failed = name##_failed, .forget = group_call_forget
 
 const struct handler handlers[] = {
 	{ API_PRODUCE, 3, 13, 0,
@@ -167,7 +171,15 @@ const struct handler handlers[] = {
 	{ API_FETCH, 4, 17, 4, READS(fetch), .answer = fetch_answer, .forget = fetch_forget },
 	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets), .answer = list_offsets_answer },
 	{ API_METADATA, 0, 13, 0, WRITES(metadata) },
+	{ API_OFFSET_COMMIT, 2, 10, 2, WRITES(offset_commit), .forget = group_call_forget },
+	{ API_OFFSET_FETCH, 1, 10, 1, READS(offset_fetch) },
 	{ API_FIND_COORDINATOR, 0, 6, 0, READS(find_coordinator) },
+	{ API_JOIN_GROUP, 0, 9, 0, WAITS(join_group) },
+	{ API_HEARTBEAT, 0, 4, 0, WAITS(heartbeat) },
+	{ API_LEAVE_GROUP, 0, 5, 0, WAITS(leave_group) },
+	{ API_SYNC_GROUP, 0, 5, 0, WAITS(sync_group) },
+	{ API_DESCRIBE_GROUPS, 0, 6, 0, READS(describe_groups), .forget = scatter_forget },
+	{ API_LIST_GROUPS, 0, 5, 0, READS(list_groups), .forget = scatter_forget },
 	{ API_API_VERSIONS, 0, 4, 0, READS(api_versions) },
 	{ API_CREATE_TOPICS, 0, 7, 0, WRITES(create_topics) },
 	{ API_DELETE_TOPICS, 0, 6, 0, WRITES(delete_topics) },
@@ -175,6 +187,8 @@ const struct handler handlers[] = {
 	{ API_OFFSET_FOR_LEADER_EPOCH, 2, 4, 2, READS(offset_for_leader_epoch) },
 	{ API_DESCRIBE_CONFIGS, 0, 4, 0, READS(describe_configs) },
 	{ API_CREATE_PARTITIONS, 0, 3, 0, WRITES(create_partitions) },
+	{ API_DELETE_GROUPS, 0, 2, 0, WRITES(delete_groups), .forget = scatter_forget },
+	{ API_OFFSET_DELETE, 0, 0, 0, WRITES(offset_delete), .forget = group_call_forget },
 	{ API_DESCRIBE_CLUSTER, 0, 2, 0, READS(describe_cluster) },
 	{ API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, 0, READS(describe_topic_partitions) },
 };

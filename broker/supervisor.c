@@ -287,6 +287,8 @@ family_create(const struct config *config, int64_t started_ns)
 	wakeup_create(&f->wakeup, f->shared, config->workers + 3);
 	for (int i = 0; i < config->workers; i++)
 		handoff_create(&f->handoff[i]);
+	for (int i = 0; i < config->workers; i++)
+		forward_socket_create(&f->forward[i]);
 	CHECK(pipe(f->alive_pipe) == 0);
 }
 

@@ -189,7 +189,7 @@ on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return; /* least recently active first */
-		if (c->call_n > 0)
+		if (c->call_n > 0 || c->internal)
 			continue;
 		diag_debug("connection is idle, closing it", D_INT("connection", c->id),
 			   D_C("client", c->peer));
@@ -219,6 +219,7 @@ on_leave(void *arg)
 	ev_io_stop(w->base.loop, &w->arrivals);
 	LIST_EACH (&w->connections, it)
 		connection_drain(LIST_OF(it, struct connection, in_worker));
+	coordinator_drain(w);
 	ev_timer_init(&enough, on_drained_enough, DRAIN_MOST_S, 0);
 	enough.data = w;
 	ev_timer_start(w->base.loop, &enough);
@@ -240,7 +241,7 @@ on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return;
-		if (c->chunk == NULL || c->call_n > 0 || !list_is_empty(&c->in_starved))
+		if (c->chunk == NULL || c->call_n > 0 || c->internal || !list_is_empty(&c->in_starved))
 			continue;
 		diag_warn("connection closed: half a request, then silence, while memory is short",
 			  D_INT("connection", c->id), D_C("client", c->peer));
@@ -305,6 +306,9 @@ worker_main(struct family *family, int slot)
 	child_loop_start(&w->base, family, slot);
 	w->store = child_store(family, slot);
 	watch(w);
+	coordinator_start(w);
+	forward_start(w);
+	worker_read_end(w);
 	ev_run(w->base.loop, 0);
 	_exit(1);
 }

@@ -18,6 +18,8 @@
 #include "broker/call.h"
 #include "broker/child_loop.h"
 #include "broker/chunk.h"
+#include "broker/coordinator.h"
+#include "broker/forward.h"
 #include "broker/turn.h"
 #include "broker/waits.h"
 #include "common/list.h"
@@ -43,8 +45,10 @@ struct worker {
 	size_t pending_bytes; /* answers that sockets did not take yet */
 
 	struct turn turn;
-	struct list parked; /* jobs that wait for their commit to be durable, oldest first */
-	struct waits waits; /* fetches that wait for data */
+	struct list parked;             /* jobs that wait for their commit to be durable, oldest first */
+	struct waits waits;             /* fetches that wait for data */
+	struct coordinator coordinator; /* the groups that are ours */
+	struct forward forward;         /* the way to the others' */
 
 	ev_io arrivals;
 	ev_timer idle_check, pressure, write_retry;

@@ -76,6 +76,9 @@ struct config {
 	int64_t retention_check_ms;
 	int32_t producer_expiry_ms;
 
+	int32_t group_initial_delay_ms, group_min_session_ms, group_max_session_ms, group_max_size;
+	int32_t offsets_retention_minutes, offset_metadata_max;
+
 	int32_t diag_level, diag_format; /* enum diag_level, enum diag_format */
 
 	/* How it came about. */

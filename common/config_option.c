@@ -98,6 +98,27 @@ static const struct config_option options[] = {
 	  .offset = AT(producer_expiry_ms),
 	  .help = "How long an idempotent producer that is silent is remembered." },
 
+	/* --- consumer groups --- */
+	{ .name = "group.initial.rebalance.delay.ms", .kind = CONFIG_INT, .standard = "0", RANGE(0, INT32_MAX), .unit = "ms",
+	  .offset = AT(group_initial_delay_ms),
+	  .help = "How long the first rebalance of an empty group waits for more members to join. (Kafka's default is 3000.)" },
+	{ .name = "group.min.session.timeout.ms", .kind = CONFIG_INT, .standard = "6000", RANGE(0, INT32_MAX), .unit = "ms",
+	  .offset = AT(group_min_session_ms),
+	  .help = "The shortest session time-out that a member may ask for." },
+	{ .name = "group.max.session.timeout.ms", .kind = CONFIG_INT, .standard = "1800000", RANGE(0, INT32_MAX), .unit = "ms",
+	  .offset = AT(group_max_session_ms),
+	  .help = "The longest session time-out that a member may ask for." },
+	{ .name = "group.max.size", .kind = CONFIG_INT, .standard = "2147483647", RANGE(1, INT32_MAX),
+	  .offset = AT(group_max_size),
+	  .help = "How many members a group may have." },
+	{ .name = "offsets.retention.minutes", .kind = CONFIG_INT, .standard = "10080", RANGE(1, INT32_MAX), .unit = "minutes",
+	  .offset = AT(offsets_retention_minutes),
+	  .help = "How long a committed offset is kept after its group has lost its last member, or, where it never had one, after "
+		  "the commit." },
+	{ .name = "offset.metadata.max.bytes", .kind = CONFIG_INT, .standard = "4096", RANGE(0, 32767), .unit = "bytes",
+	  .offset = AT(offset_metadata_max),
+	  .help = "The longest text that may come with a committed offset." },
+
 	/* --- clients --- */
 	{ .name = "socket.request.max.bytes", .kind = CONFIG_INT, .standard = "104857600", RANGE(1, INT32_MAX), .unit = "bytes",
 	  .offset = AT(request_max_bytes),

@@ -4,7 +4,7 @@
  * topic that is deleted and made again under its old name has nothing in common with the old one, whose
  * rows store_clean() frees in its own time.
  */
-#include "storage/catalog.h"
+#include "storage/txn.h"
 
 #include "common/clock.h"
 #include "storage/env.h"
@@ -112,7 +112,7 @@ put_topic(struct store_txn *txn, const struct topic *topic)
 /* --- finding ---------------------------------------------------------------------------------------- */
 
 enum err
-catalog_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, struct topic *out)
+topic_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, struct topic *out)
 {
 	uint8_t key[KEY_TOPIC_BYTES];
 	put_u32(key, number);
@@ -136,7 +136,7 @@ find(struct store_txn *txn, enum table table, const void *key, size_t n, enum er
 		return e;
 	if (row.n != 4)
 		return absent;
-	e = catalog_by_number(txn, get_u32(row.at), arena, out);
+	e = topic_by_number(txn, get_u32(row.at), arena, out);
 	return e == ERR_UNKNOWN_TOPIC_OR_PARTITION ? absent : e;
 }
 
@@ -164,7 +164,7 @@ topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct 
 	if (row && !first && s.key.n == name.n && memcmp(s.key.at, name.at, (size_t)name.n) == 0)
 		row = scan_next(&s);
 	uint32_t number = row && s.value.n == 4 ? get_u32(s.value.at) : 0;
-	return scan_close(&s) == ERR_NONE && row && catalog_by_number(txn, number, arena, out) == ERR_NONE;
+	return scan_close(&s) == ERR_NONE && row && topic_by_number(txn, number, arena, out) == ERR_NONE;
 }
 
 struct str
@@ -286,14 +286,14 @@ topic_create(struct store_txn *txn, struct str name, int32_t partitions, const s
 		e = put_topic(txn, &topic);
 	if (e == ERR_NONE)
 		e = put_names(txn, &topic);
-	return e == ERR_NONE ? catalog_by_number(txn, topic.number, arena, out) : e;
+	return e == ERR_NONE ? topic_by_number(txn, topic.number, arena, out) : e;
 }
 
 enum err
 topic_grow(struct store_txn *txn, const struct topic *topic, int32_t partitions)
 {
 	struct topic now; /* as this transaction sees it, not as the caller saw it some time ago */
-	enum err e = catalog_by_number(txn, topic->number, &txn->arena, &now);
+	enum err e = topic_by_number(txn, topic->number, &txn->arena, &now);
 	if (e != ERR_NONE)
 		return e;
 	if (partitions <= now.partitions)
@@ -307,7 +307,7 @@ topic_configure(struct store_txn *txn, const struct topic *topic, const struct t
 		int32_t setting_n)
 {
 	struct topic now; /* as this transaction sees it, not as the caller saw it some time ago */
-	enum err e = catalog_by_number(txn, topic->number, &txn->arena, &now);
+	enum err e = topic_by_number(txn, topic->number, &txn->arena, &now);
 	if (e != ERR_NONE)
 		return e;
 	now.settings = settings;
@@ -319,7 +319,7 @@ enum err
 topic_delete(struct store_txn *txn, const struct topic *topic)
 {
 	struct topic now; /* as this transaction sees it, not as the caller saw it some time ago */
-	enum err e = catalog_by_number(txn, topic->number, &txn->arena, &now);
+	enum err e = topic_by_number(txn, topic->number, &txn->arena, &now);
 	uint8_t key[KEY_TOPIC_BYTES], gone[KEY_GONE_BYTES];
 	put_u32(key, topic->number);
 	key_gone(gone, topic->number);

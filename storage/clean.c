@@ -1,9 +1,9 @@
 /*
  * clean: store_clean(), a small step at a time.
  *
- * A round goes over all partitions, then over all producers, and remembers in between where it is. What
+ * A round goes over all partitions, then over all producers, then over all groups, and remembers in between where it is. What
  * there is to do is looked for in a snapshot, without the writer lock; only where something is found a
- * write transaction is begun, and looks again. Deleted topics come first, at any time.
+ * write transaction is begun, and looks again. Deleted topics and groups come first, at any time.
  *
  * Rows of one page each cost the same wherever they lie, so it does not matter to the engine in which
  * order partitions are cleaned; within a partition the oldest goes first.
@@ -13,8 +13,8 @@
  * when all of it is old, as Kafka's active segment does; so that a slow partition's span does not stay
  * open for ever, it is closed after a quarter of the retention time.
  */
-#include "storage/catalog.h"
 #include "storage/env.h"
+#include "storage/expiry.h"
 #include "storage/producers.h"
 #include "storage/timeindex.h"
 #include "storage/trim.h"
@@ -24,22 +24,36 @@
 #define SPANS_MAX       64   /* of a partition, in one step: it can free fewer */
 #define CLOSES_PER_SPAN 4    /* a slow partition's span is closed after this part of the retention time */
 
-/* --- deleted topics --------------------------------------------------------------------------------- */
+/* --- deleted topics and groups ---------------------------------------------------------------------- */
 
+/* The first key of n bytes, of which the last four are a number and those before are as here. */
 static enum err
-find_gone(struct store_txn *txn, bool *found, uint32_t *topic)
+find_gone(struct store_txn *txn, const uint8_t *key, int32_t n, bool *found, uint32_t *number)
 {
 	struct scan s;
 	scan_open(&s, txn, TABLE_SYS);
-	uint8_t key[KEY_GONE_BYTES];
-	key_gone(key, 0);
-	*found =
-	    scan_from(&s, key, sizeof(key)) && s.key.n == KEY_GONE_BYTES && memcmp(s.key.at, key, 4) == 0;
-	*topic = *found ? get_u32(s.key.at + 4) : 0;
+	*found = scan_from(&s, key, (size_t)n) && s.key.n == n && memcmp(s.key.at, key, (size_t)n - 4) == 0;
+	*number = *found ? get_u32(s.key.at + n - 4) : 0;
 	return scan_close(&s);
 }
 
-/* Rows whose key begins with the topic's number. */
+static enum err
+find_gone_topic(struct store_txn *txn, bool *found, uint32_t *topic)
+{
+	uint8_t key[KEY_GONE_BYTES];
+	key_gone(key, 0);
+	return find_gone(txn, key, sizeof(key), found, topic);
+}
+
+static enum err
+find_gone_group(struct store_txn *txn, bool *found, uint32_t *group)
+{
+	uint8_t key[KEY_GGONE_BYTES];
+	key_ggone(key, 0);
+	return find_gone(txn, key, sizeof(key), found, group);
+}
+
+/* Rows whose key begins with the topic's or group's number. */
 static enum err
 free_rows(struct store_txn *txn, enum table table, uint32_t topic, int *budget)
 {
@@ -67,6 +81,18 @@ free_topic(struct store_txn *txn, uint32_t topic)
 		return e;
 	uint8_t key[KEY_GONE_BYTES];
 	key_gone(key, topic);
+	return txn_del(txn, TABLE_SYS, key, sizeof(key));
+}
+
+static enum err
+free_group(struct store_txn *txn, uint32_t group)
+{
+	uint8_t key[KEY_GGONE_BYTES];
+	int budget = ROWS_MAX;
+	enum err e = free_rows(txn, TABLE_OFFS, group, &budget);
+	if (e != ERR_NONE || budget == 0)
+		return e;
+	key_ggone(key, group);
 	return txn_del(txn, TABLE_SYS, key, sizeof(key));
 }
 
@@ -108,7 +134,7 @@ load_limits(struct store_txn *txn, uint32_t topic, const struct clean_rules *rul
 		return ERR_NONE;
 	*out = (struct limits){ .topic = topic, .ms = -1, .bytes = -1 };
 	struct topic t;
-	enum err e = catalog_by_number(txn, topic, &txn->arena, &t);
+	enum err e = topic_by_number(txn, topic, &txn->arena, &t);
 	if (e == ERR_UNKNOWN_TOPIC_OR_PARTITION)
 		return ERR_NONE;
 	if (e != ERR_NONE)
@@ -258,7 +284,7 @@ find_producer(struct store_txn *txn, struct clean_round *round, const struct cle
 			row = scan_next(&s);
 	}
 	if (!row)
-		*round = (struct clean_round){ .phase = CLEAN_PARTITIONS };
+		*round = (struct clean_round){ .phase = CLEAN_GROUPS };
 	return scan_close(&s);
 }
 
@@ -282,8 +308,8 @@ clean_producers(struct store_txn *txn, const struct clean_round *round, const st
 /* --- a step ----------------------------------------------------------------------------------------- */
 
 struct task {
-	enum { TASK_NONE, TASK_TOPIC, TASK_PARTITION, TASK_PRODUCERS } kind;
-	uint32_t topic, index;
+	enum { TASK_NONE, TASK_TOPIC, TASK_GONE_GROUP, TASK_PARTITION, TASK_PRODUCERS, TASK_GROUP } kind;
+	uint32_t topic, index, group;
 	bool round_ended;
 };
 
@@ -292,9 +318,14 @@ find_task(struct store_txn *txn, struct clean_round *round, const struct clean_r
 {
 	*out = (struct task){ 0 };
 	bool found;
-	enum err e = find_gone(txn, &found, &out->topic);
+	enum err e = find_gone_topic(txn, &found, &out->topic);
 	if (e != ERR_NONE || found) {
 		out->kind = TASK_TOPIC;
+		return e;
+	}
+	e = find_gone_group(txn, &found, &out->group);
+	if (e != ERR_NONE || found) {
+		out->kind = TASK_GONE_GROUP;
 		return e;
 	}
 	if (round->phase == CLEAN_PARTITIONS) {
@@ -304,8 +335,13 @@ find_task(struct store_txn *txn, struct clean_round *round, const struct clean_r
 		out->index = get_u32(round->at + 4);
 		return e;
 	}
-	e = find_producer(txn, round, rules, &found);
-	out->kind = found ? TASK_PRODUCERS : TASK_NONE;
+	if (round->phase == CLEAN_PRODUCERS) {
+		e = find_producer(txn, round, rules, &found);
+		out->kind = found ? TASK_PRODUCERS : TASK_NONE;
+		return e;
+	}
+	e = expiry_find(txn, round, rules, LOOK_ROWS_MAX, &found);
+	out->kind = found ? TASK_GROUP : TASK_NONE;
 	out->round_ended = round->phase == CLEAN_PARTITIONS;
 	return e;
 }
@@ -326,13 +362,17 @@ do_task(struct store_txn *txn, struct clean_round *round, const struct clean_rul
 	enum err e = ERR_NONE;
 	if (task->kind == TASK_TOPIC)
 		e = free_topic(txn, task->topic);
+	else if (task->kind == TASK_GONE_GROUP)
+		e = free_group(txn, task->group);
+	else if (task->kind == TASK_GROUP)
+		e = expiry_run(txn, round, rules, ROWS_MAX, &changed);
 	else if (task->kind == TASK_PARTITION)
 		e = clean_partition(txn, task->topic, task->index, rules, &changed);
 	else
 		e = clean_producers(txn, round, rules);
 	/* What the snapshot promised is not there any more: do not look at it again in this round. */
 	if (e == ERR_NONE && !changed)
-		step_over(round, KEY_PART_BYTES);
+		step_over(round, task->kind == TASK_GROUP ? KEY_OFFS_BYTES : KEY_PART_BYTES);
 	return e;
 }
 

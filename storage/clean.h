@@ -8,8 +8,8 @@
 #include "storage/keys.h"
 
 struct clean_round {
-	enum { CLEAN_PARTITIONS, CLEAN_PRODUCERS } phase;
-	uint8_t at[KEY_PROD_BYTES]; /* key of `part` or `prod` from which on to go */
+	enum { CLEAN_PARTITIONS, CLEAN_PRODUCERS, CLEAN_GROUPS } phase;
+	uint8_t at[KEY_PROD_BYTES]; /* key of `part`, `prod` or `offs` from which on to go */
 };
 
 #endif

@@ -11,7 +11,9 @@
  *	       "cluster"                             22 characters: the cluster id
  *	       "next.topic"                          u32 number of the next topic
  *	       "next.producer"                       u64 next producer id
+ *	       "next.group"                          u32 number of the next group
  *	       "gone" + topic u32                    (empty) a deleted topic whose rows are still to be freed
+ *	       "ggone" + group u32                   (empty) a deleted group whose offsets are still to be freed
  *	topic  topic u32                             uuid 16, partitions u32, created ms i64, name length u16,
  *	                                             name, settings u16, per setting: key length u16, key,
  *	                                             value length u16, value
@@ -24,6 +26,15 @@
  *	       last offset u64                       closed ms i64
  *	prod   topic u32, partition u32,             PROD_BYTES, see below
  *	       producer id u64
+ *	gname  's' + group id                        group u32
+ *	       'l' + first 400 bytes of the group    group u32; of ids that are longer than that
+ *	       id + their hash u64 + group u32
+ *	group  group u32, piece u16                  a slice of: id length u16, id, empty since ms i64 (-1: it
+ *	                                             has members), the broker's state of it
+ *	offs   group u32, topic u32, partition u32,  a slice of: offset i64, leader epoch i32, committed ms i64,
+ *	       piece u16                             expires ms i64 (-1: by the broker's rule), metadata
+ *
+ * What may be larger than a row is cut in slices, numbered by the last two bytes of their keys (pieces.h).
  *
  * A run is the batches that one transaction appended to one partition, joined, up to RUN_BYTES (or one
  * batch that is larger). It is cut in slices of ROW_BYTES; all bear the last offset of the whole run, and
@@ -69,7 +80,10 @@
 	T(PART, "part")                                                                                      \
 	T(LOG, "log")                                                                                        \
 	T(TIME, "time")                                                                                      \
-	T(PROD, "prod")
+	T(PROD, "prod")                                                                                      \
+	T(GNAME, "gname")                                                                                    \
+	T(GROUP, "group")                                                                                    \
+	T(OFFS, "offs")
 
 enum table {
 #define T(name, text) TABLE_##name,
@@ -96,6 +110,10 @@ enum table {
 #define KEY_TIME_BYTES  16
 #define KEY_PROD_BYTES  16
 #define KEY_GONE_BYTES  8
+#define KEY_GGONE_BYTES 9
+#define KEY_GROUP_BYTES 4  /* without the piece */
+#define KEY_OFFS_BYTES  12 /* likewise */
+#define KEY_PIECE_BYTES 2
 #define TIME_BYTES      24
 
 static inline void
@@ -126,6 +144,21 @@ key_gone(uint8_t key[KEY_GONE_BYTES], uint32_t topic)
 {
 	memcpy(key, "gone", 4);
 	put_u32(key + 4, topic);
+}
+
+static inline void
+key_ggone(uint8_t key[KEY_GGONE_BYTES], uint32_t group)
+{
+	memcpy(key, "ggone", 5);
+	put_u32(key + 5, group);
+}
+
+static inline void
+key_offs(uint8_t key[KEY_OFFS_BYTES], uint32_t group, uint32_t topic, uint32_t partition)
+{
+	put_u32(key, group);
+	put_u32(key + 4, topic);
+	put_u32(key + 8, partition);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * store: topics, their partitions' logs, producers and settings, in one crash-safe environment that many
+ * store: topics, their partitions' logs, producers, groups and their offsets, in one crash-safe environment that many
  * processes share. The only header of storage/ (with batch.h, which it brings along) that broker/
  * includes; it knows nothing of LMDB nor of rows, so that another engine could stand behind it.
  *
@@ -270,6 +270,56 @@ MUST_CHECK enum err log_max_timestamp(struct store_txn *txn, const struct topic 
 /* A producer id that no one had before; promised only once durable. */
 MUST_CHECK enum err producer_id_next(struct store_txn *txn, int64_t *out);
 
+/* --- groups ----------------------------------------------------------------------------------------- */
+
+struct stored_group {
+	uint32_t number; /* key of its offsets; from 1, never used again after deletion */
+	struct str id;
+	int64_t empty_since_ms; /* wall clock; -1: it has members */
+	struct bytes state;     /* the broker's own; empty: only offsets were ever committed */
+};
+
+/* GROUP_ID_NOT_FOUND. What *out points to lives in the arena. */
+MUST_CHECK enum err groups_find(struct store_txn *txn, struct str id, struct arena *arena,
+				struct stored_group *out);
+/* Only its number. GROUP_ID_NOT_FOUND. */
+MUST_CHECK enum err groups_number(struct store_txn *txn, struct str id, uint32_t *number);
+/* The first group whose number is above `number`; false at the end. */
+bool groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out);
+/* The group's number; made, empty and without state, if it is not there. */
+MUST_CHECK enum err groups_open(struct store_txn *txn, struct str id, uint32_t *number);
+/* The group's state from now on; made if it is not there. */
+MUST_CHECK enum err groups_save(struct store_txn *txn, struct str id, struct bytes state,
+				int64_t empty_since_ms);
+/* Gone for everybody at the commit; store_clean() frees its offsets in steps. GROUP_ID_NOT_FOUND. */
+MUST_CHECK enum err groups_delete(struct store_txn *txn, struct str id);
+
+/* How far a group has read a partition. */
+struct stored_offset {
+	int64_t offset; /* of the next record to read; -1: none is stored */
+	int32_t leader_epoch;
+	int64_t committed_ms;
+	int64_t expires_ms;  /* -1: by the broker's rule (offsets.retention.minutes) */
+	struct str metadata; /* the client's own words; at most 32,767 bytes */
+};
+
+/* By the topic's number: a topic that is deleted and made again has none of the old one's offsets. */
+MUST_CHECK enum err offsets_commit(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition,
+				   const struct stored_offset *offset);
+/* Nothing stored is no error: offset -1, epoch -1, metadata "". */
+MUST_CHECK enum err offsets_fetch(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition,
+				  struct arena *arena, struct stored_offset *out);
+MUST_CHECK enum err offsets_delete(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition);
+/*
+ * All offsets of a group, by topic and partition, those of deleted topics too: from *topic, *partition on
+ * (0, 0: the first); false at the end. To go on: raise *partition by 1.
+ */
+bool offsets_next(struct store_txn *txn, uint32_t group, uint32_t *topic, int32_t *partition,
+		  struct arena *arena, struct stored_offset *out);
+/* The name of the topic with this number. UNKNOWN_TOPIC_OR_PARTITION: it was deleted. */
+MUST_CHECK enum err topic_by_number(struct store_txn *txn, uint32_t number, struct arena *arena,
+				    struct topic *out);
+
 /* --- cleaning --------------------------------------------------------------------------------------- */
 
 /* The broker's defaults for topics that set nothing themselves; -1: without limit. */
@@ -277,12 +327,14 @@ struct clean_rules {
 	int64_t retention_ms, retention_bytes;
 	bool delete_by_default; /* log.cleanup.policy has delete */
 	int64_t producer_expiry_ms;
+	int64_t offsets_retention_ms; /* of groups without members, since the commit or since the last left */
 	int64_t now_ms;
 };
 /*
- * One small step, its own write transaction, at most 400 rows: rows of deleted topics, then what
- * retention.ms and retention.bytes let go (the log start moves first), then forgotten producers. *more:
- * call again soon.
+ * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then what
+ * retention.ms and retention.bytes let go (the log start moves first), then forgotten producers, then
+ * offsets of deleted topics and of groups that have been without members for long, and groups that have
+ * neither members nor offsets. *more: call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

@@ -1,5 +1,5 @@
 /* Topics: names, ids, settings, and that deletion leaves nothing behind that a new topic could meet. */
-#include "storage/catalog.h"
+#include "storage/env.h"
 
 #include <stdio.h>
 #include <string.h>

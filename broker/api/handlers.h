@@ -8,6 +8,8 @@
 #include "broker/call.h"
 
 struct api_versions_response;
+struct group_action;
+struct group_joined;
 
 /* 0 Produce, 1 Fetch */
 enum next produce_handle(struct call *call);
@@ -26,8 +28,30 @@ enum next metadata_handle(struct call *call);
 enum next metadata_write(struct call *call, struct store_txn *txn);
 void metadata_failed(struct call *call, enum err error);
 
+/* 8 OffsetCommit, 9 OffsetFetch */
+enum next offset_commit_handle(struct call *call);
+enum next offset_commit_write(struct call *call, struct store_txn *txn);
+void offset_commit_failed(struct call *call, enum err error);
+enum next offset_fetch_handle(struct call *call);
+
 /* 10 FindCoordinator */
 enum next find_coordinator_handle(struct call *call);
+
+/* 11 JoinGroup, 12 Heartbeat, 13 LeaveGroup, 14 SyncGroup; forget is group_call_forget() of coordinator.h */
+enum next join_group_handle(struct call *call);
+void join_group_failed(struct call *call, enum err error);
+void join_group_fill(struct call *call, const struct group_joined *joined);
+enum next heartbeat_handle(struct call *call);
+void heartbeat_failed(struct call *call, enum err error);
+enum next leave_group_handle(struct call *call);
+void leave_group_failed(struct call *call, enum err error);
+enum next sync_group_handle(struct call *call);
+void sync_group_failed(struct call *call, enum err error);
+void sync_group_fill(struct call *call, const struct group_action *action);
+
+/* 15 DescribeGroups, 16 ListGroups; forget is scatter_forget() of scatter.h */
+enum next describe_groups_handle(struct call *call);
+enum next list_groups_handle(struct call *call);
 
 /* 18 ApiVersions */
 enum next api_versions_handle(struct call *call);
@@ -58,6 +82,14 @@ enum next describe_configs_handle(struct call *call);
 enum next create_partitions_handle(struct call *call);
 enum next create_partitions_write(struct call *call, struct store_txn *txn);
 void create_partitions_failed(struct call *call, enum err error);
+
+/* 42 DeleteGroups, 47 OffsetDelete */
+enum next delete_groups_handle(struct call *call);
+enum next delete_groups_write(struct call *call, struct store_txn *txn);
+void delete_groups_failed(struct call *call, enum err error);
+enum next offset_delete_handle(struct call *call);
+enum next offset_delete_write(struct call *call, struct store_txn *txn);
+void offset_delete_failed(struct call *call, enum err error);
 
 /* 60 DescribeCluster */
 enum next describe_cluster_handle(struct call *call);

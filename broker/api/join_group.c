@@ -1,0 +1,104 @@
+/* JoinGroup: into the group's next generation. What happens is group_join.c's; here are the words of the wire. */
+#include "broker/api/handlers.h"
+#include "broker/coordinator.h"
+#include "common/clock.h"
+#include "protocol/messages.h"
+
+/* As Kafka tells it, which has it from Java. */
+static struct str
+host_of(struct call *call)
+{
+	return str_of(arena_printf(&call->arena, "/%.*s", STR_ARG(call->client_host)));
+}
+
+static struct group_join
+read_request(struct call *call)
+{
+	const struct join_group_request *in = call->in;
+	struct group_protocol *protocols =
+	    arena_array(&call->arena, (size_t)in->protocols.n, sizeof(*protocols));
+
+	for (int32_t i = 0; i < in->protocols.n; i++) {
+		protocols[i].name = in->protocols.at[i].name;
+		protocols[i].metadata = in->protocols.at[i].metadata;
+	}
+	return (struct group_join){
+		.version = call->version,
+		.member_id = in->member_id,
+		.instance_id = in->group_instance_id,
+		.client_id = str_is_null(call->client_id) ? STR("") : call->client_id,
+		.client_host = host_of(call),
+		.protocol_type = in->protocol_type,
+		.reason = in->reason,
+		.session_timeout_ms = in->session_timeout_ms,
+		.rebalance_timeout_ms = in->rebalance_timeout_ms,
+		.protocols = protocols,
+		.protocol_n = in->protocols.n,
+	};
+}
+
+enum next
+join_group_handle(struct call *call)
+{
+	const struct join_group_request *in = call->in;
+
+	if (in->group_id.n <= 0) {
+		join_group_failed(call, ERR_INVALID_GROUP_ID);
+		return NEXT_ANSWER;
+	}
+	if (!coordinator_is_here(call, in->group_id))
+		return coordinator_forward(call, in->group_id);
+
+	struct group_join join = read_request(call);
+	struct group_event *e = coordinator_begin(call, in->group_id);
+	group_join(e->group, clock_monotonic_ms(), &join, call, &e->actions);
+	return coordinator_end(e);
+}
+
+void
+join_group_failed(struct call *call, enum err error)
+{
+	const struct join_group_request *in = call->in;
+	struct join_group_response *out = call->out;
+
+	out->error_code = error;
+	out->generation_id = -1;
+	out->member_id = in->member_id;
+}
+
+static struct bytes
+bytes_keep(struct arena *arena, struct bytes b)
+{
+	struct str copy = str_keep(arena, (struct str){ .at = (const char *)b.at, .n = b.n > 0 ? b.n : 0 });
+	return (struct bytes){ .at = (const uint8_t *)copy.at, .n = copy.n };
+}
+
+static void
+fill_members(struct call *call, const struct group_joined *joined)
+{
+	struct join_group_response *out = call->out;
+
+	out->members.n = joined->member_n;
+	out->members.at = NEW_LIST(&call->arena, join_group_response_member, joined->member_n);
+	for (int32_t i = 0; i < joined->member_n; i++) {
+		const struct group_joined_member *m = &joined->members[i];
+		out->members.at[i].member_id = str_keep(&call->arena, m->member_id);
+		out->members.at[i].group_instance_id = str_keep(&call->arena, m->instance_id);
+		out->members.at[i].metadata = bytes_keep(&call->arena, m->metadata);
+	}
+}
+
+void
+join_group_fill(struct call *call, const struct group_joined *joined)
+{
+	struct join_group_response *out = call->out;
+
+	out->error_code = joined->error;
+	out->generation_id = joined->generation;
+	out->protocol_type = str_keep(&call->arena, joined->protocol_type);
+	out->protocol_name = str_keep(&call->arena, joined->protocol);
+	out->leader = str_keep(&call->arena, joined->leader);
+	out->member_id = str_keep(&call->arena, joined->member_id);
+	out->skip_assignment = joined->skip_assignment;
+	fill_members(call, joined);
+}

@@ -1,0 +1,67 @@
+/* SyncGroup: the leader's assignments, and each member's own. */
+#include "broker/api/handlers.h"
+#include "broker/coordinator.h"
+#include "common/clock.h"
+#include "protocol/messages.h"
+
+static struct group_sync
+read_request(struct call *call)
+{
+	const struct sync_group_request *in = call->in;
+	struct group_assignment *assignments =
+	    arena_array(&call->arena, (size_t)in->assignments.n, sizeof(*assignments));
+
+	for (int32_t i = 0; i < in->assignments.n; i++) {
+		assignments[i].member_id = in->assignments.at[i].member_id;
+		assignments[i].assignment = in->assignments.at[i].assignment;
+	}
+	return (struct group_sync){
+		.generation = in->generation_id,
+		.member_id = in->member_id,
+		.instance_id = in->group_instance_id,
+		.protocol_type = in->protocol_type,
+		.protocol = in->protocol_name,
+		.assignments = assignments,
+		.assignment_n = in->assignments.n,
+	};
+}
+
+enum next
+sync_group_handle(struct call *call)
+{
+	const struct sync_group_request *in = call->in;
+
+	if (in->group_id.n <= 0) {
+		sync_group_failed(call, ERR_INVALID_GROUP_ID);
+		return NEXT_ANSWER;
+	}
+	if (!coordinator_is_here(call, in->group_id))
+		return coordinator_forward(call, in->group_id);
+
+	struct group_sync sync = read_request(call);
+	struct group_event *e = coordinator_begin(call, in->group_id);
+	group_sync(e->group, clock_monotonic_ms(), &sync, call, &e->actions);
+	return coordinator_end(e);
+}
+
+void
+sync_group_failed(struct call *call, enum err error)
+{
+	struct sync_group_response *out = call->out;
+
+	out->error_code = error;
+}
+
+void
+sync_group_fill(struct call *call, const struct group_action *a)
+{
+	struct sync_group_response *out = call->out;
+	struct str assignment = { .at = (const char *)a->assignment.at,
+				  .n = a->assignment.n > 0 ? a->assignment.n : 0 };
+
+	assignment = str_keep(&call->arena, assignment);
+	out->error_code = a->error;
+	out->protocol_type = str_keep(&call->arena, a->protocol_type);
+	out->protocol_name = str_keep(&call->arena, a->protocol);
+	out->assignment = (struct bytes){ .at = (const uint8_t *)assignment.at, .n = assignment.n };
+}

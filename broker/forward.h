@@ -1,0 +1,50 @@
+/*
+ * forward: requests about groups that another worker coordinates.
+ *
+ *	client -> this worker -> forward_send() -> the owner's connection (internal, connection.h) -> its handler
+ *	client <- call_ready()  <- answered()   <- the same frame as a client would get            <-
+ *
+ * One connection to each owner, made at the first need. A request keeps its bytes; only its header is made
+ * anew, with a number of ours as the correlation id, since the answers come in any order. If the owner dies,
+ * the connection breaks, and whatever was under way is told so (broken); the next request connects again and
+ * waits for the owner's successor. A worker may forward to itself.
+ */
+#ifndef BROKER_FORWARD_H
+#define BROKER_FORWARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "storage/store.h"
+
+struct call;
+struct forward_link;
+struct worker;
+
+/* A request under way; in the arena of its call. */
+struct forwarded {
+	struct list in_link; /* where it is is whether it is under way */
+	struct call *call;
+	int32_t id;
+	int owner;
+	/* The body of the answer, of the call's version; gone when this returns. */
+	void (*answered)(struct forwarded *f, const uint8_t *body, size_t bytes);
+	void (*broken)(struct forwarded *f);
+};
+
+struct forward {
+	struct forward_link *link[STORE_SLOTS]; /* by owner; NULL: never needed */
+	int32_t next_id;
+};
+
+void forward_start(struct worker *w);
+/*
+ * Send the call's request, with this body, to the worker `owner`. Exactly one of answered() and broken() will
+ * be called, broken() perhaps at once.
+ */
+void forward_send(struct call *call, int owner, struct forwarded *f, const void *body, size_t bytes);
+/* The call ends: do not wait for the answer, and tell the owner so. */
+void forward_forget(struct forwarded *f);
+
+#endif
