@@ -50,6 +50,15 @@ find_port(const struct live_broker *b)
 }
 
 static void
+remove_log(const struct live_broker *b)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/broker.log", b->dir);
+	unlink(path);
+}
+
+static void
 become_broker(const struct live_broker *b, char **args)
 {
 	char path[300];
@@ -76,6 +85,7 @@ live_broker_start(const char *dir, ...)
 	while (n < ARGS_MOST - 1 && (args[n] = va_arg(more, char *)) != NULL)
 		n++;
 	va_end(more);
+	remove_log(&b); /* else a predecessor's would say that the new one is ready */
 	b.pid = fork();
 	assert_true(b.pid >= 0);
 	if (b.pid == 0)
