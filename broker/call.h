@@ -54,6 +54,8 @@ struct handler {
 	/* Fill `out` at the moment of sending, from a snapshot that stays open until the bytes are with the
 	 * socket. */
 	void (*answer)(struct call *call);
+	/* The client sends no more, and is probably gone: what could wait for long is answered now. */
+	void (*hangup)(struct call *call);
 	/* The call ends unanswered or answered: stop timers, leave lists. */
 	void (*forget)(struct call *call);
 };

@@ -181,6 +181,11 @@ connection_drain(struct connection *c)
 {
 	c->hangup = true;
 	waits_look_for(c->worker, c);
+	LIST_EACH (&c->calls, it) {
+		struct call *call = LIST_OF(it, struct call, in_connection);
+		if (!call->finished && call->handler->hangup != NULL)
+			call->handler->hangup(call);
+	}
 	connection_mark(c);
 }
 

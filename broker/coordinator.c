@@ -523,6 +523,18 @@ group_call_forget(struct call *call)
 	g->slot = NULL;
 }
 
+void
+group_call_hangup(struct call *call)
+{
+	struct group_call *g = call->own;
+
+	if (g == NULL || (g->slot == NULL && !g->is_forwarded))
+		return;
+	group_call_forget(call);
+	call->handler->failed(call, ERR_NOT_COORDINATOR);
+	call_ready(call);
+}
+
 /* --- beginning and end --------------------------------------------------------------------------------- */
 
 static struct group_rules

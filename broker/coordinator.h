@@ -88,6 +88,8 @@ bool coordinator_is_here(const struct call *call, struct str group_id);
 enum next coordinator_forward(struct call *call, struct str group_id);
 /* For handler.forget of all that is about groups. */
 void group_call_forget(struct call *call);
+/* For handler.hangup of what waits for other members: as a client that is gone, no member is to wait for it. */
+void group_call_hangup(struct call *call);
 
 /* The call's group, to do something to it; made in memory where there is none. The call waits from here on. */
 struct group_event *coordinator_begin(struct call *call, struct str group_id);
