@@ -30,7 +30,7 @@ struct family {
 	const struct config *config;
 	struct shared *shared;
 	struct wakeup wakeup;
-	struct handoff handoff[STORE_SLOTS]; /* one per worker */
+	struct handoff handoff[STORE_SLOTS];        /* one per worker */
 	struct forward_socket forward[STORE_SLOTS]; /* likewise */
 	int alive_pipe[2];     /* nobody writes; its end of file tells children that the supervisor is gone */
 	int supervisor_wakeup; /* slot in wakeup that rings the supervisor: prepared, deaths foreseen */

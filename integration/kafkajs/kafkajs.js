@@ -1,4 +1,4 @@
-// KafkaJS: its admin client and its producer. What it writes is read by kcat, and the other way round.
+// KafkaJS: its admin client, its producer and its group consumer. What it writes is read by kcat, and the other way round.
 'use strict'
 
 const assert = require('node:assert/strict')
@@ -285,5 +285,91 @@ test('kcat writes every codec, KafkaJS sees where it ends', async () => {
   for (const codec of codecs) kcat('-P', '-t', topic, '-z', codec, { input: 'message\n'.repeat(100) })
   assert.deepEqual(byPartition(await admin.fetchTopicOffsets(topic)), [[0, '500', '500', '0']])
 })
+
+// --- groups ----------------------------------------------------------------------------------------------------
+
+const members = []
+
+// A running group consumer: what it got, and what it was assigned last.
+async function member (groupId, topic, options = {}) {
+  const consumer = client.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 200, maxWaitTimeInMs: 50, ...options })
+  const found = { consumer, values: [], assigned: [], joins: 0 }
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    found.joins++
+    found.assigned = payload.memberAssignment[topic] || []
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => { found.values.push(message.value.toString()) } })
+  members.push(found)
+  return found
+}
+
+const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+
+async function until (condition, what, timeoutMs = 20000) {
+  for (const end = Date.now() + timeoutMs; !condition(); await sleep(10)) assert.ok(Date.now() < end, `not in time: ${what}`)
+}
+
+const send = (topic, values) => withProducer({}, producer => producer.send({
+  topic, messages: values.map((value, i) => ({ value: `${value}`, partition: i % 4 }))
+}))
+const all = list => list.flatMap(m => m.values)
+const isShared = list => {
+  const partitions = list.flatMap(m => m.assigned)
+  return partitions.length === 4 && new Set(partitions).size === 4 && list.every(m => m.assigned.length > 0)
+}
+
+test('group: one member reads all; its successor goes on', async () => {
+  const topic = name('group-one')
+  await create(topic, 4)
+  await send(topic, numbers(40))
+  const first = await member(`${topic}-g`, topic)
+  await until(() => new Set(first.values).size === 40, 'all is read')
+  await first.consumer.disconnect()
+  await send(topic, numbers(8, i => 100 + i))
+  const second = await member(`${topic}-g`, topic)
+  await until(() => second.values.length >= 8, 'what is new is read')
+  await second.consumer.disconnect()
+  assert.deepEqual(second.values.map(Number).sort((a, b) => a - b), numbers(8, i => 100 + i))
+  const offsets = await admin.fetchOffsets({ groupId: `${topic}-g`, topics: [topic] })
+  assert.deepEqual(offsets[0].partitions.map(p => p.offset), ['12', '12', '12', '12'])
+})
+
+test('group: three members share, one leaves, one comes', async () => {
+  const topic = name('group-three')
+  await create(topic, 4)
+  let list = await Promise.all(numbers(3, () => member(`${topic}-g`, topic)))
+  await until(() => isShared(list), 'three share')
+  await send(topic, numbers(40))
+  await until(() => new Set(all(list)).size === 40, 'all is read')
+  await list[0].consumer.disconnect()
+  list = list.slice(1)
+  await until(() => isShared(list), 'two share')
+  list.push(await member(`${topic}-g`, topic))
+  await until(() => isShared(list), 'three share again')
+  const { groups: [group] } = await admin.describeGroups([`${topic}-g`])
+  assert.deepEqual([group.state, group.protocolType, group.members.length], ['Stable', 'consumer', 3])
+  await assert.rejects(admin.deleteGroups([`${topic}-g`]), error => error.groups[0].error.type === 'NON_EMPTY_GROUP')
+  await Promise.all(list.map(m => m.consumer.disconnect()))
+}, 60000)
+
+test('group: admin lists, describes, resets offsets, deletes', async () => {
+  const topic = name('group-admin')
+  const groupId = `${topic}-g`
+  await create(topic, 4)
+  await send(topic, numbers(8))
+  await admin.setOffsets({ groupId, topic, partitions: [{ partition: 0, offset: '1' }, { partition: 3, offset: '2' }] })
+  assert.deepEqual(byPartition(await admin.fetchOffsets({ groupId, topics: [topic] }).then(([t]) => t.partitions.map(p => ({ ...p, high: p.offset, low: '' })))).map(p => p[1]), ['1', '-1', '-1', '2'])
+  assert.ok((await admin.listGroups()).groups.some(g => g.groupId === groupId))
+  const { groups: [group] } = await admin.describeGroups([groupId])
+  assert.equal(group.state, 'Empty')
+  await admin.resetOffsets({ groupId, topic, earliest: true })
+  const got = await member(groupId, topic)
+  await until(() => new Set(got.values).size === 8, 'all is read from the beginning')
+  await got.consumer.disconnect()
+  await admin.deleteGroups([groupId])
+  assert.ok(!(await admin.listGroups()).groups.some(g => g.groupId === groupId))
+}, 60000)
 
 run(() => admin.disconnect())
