@@ -5,7 +5,7 @@ import struct
 import threading
 
 from harness.broker import Broker
-from harness.cases import case, equal, run_cases
+from harness.cases import case, equal, eventually, run_cases
 from harness.wire import Connection, string
 
 COMMIT, FETCH, JOIN, HEARTBEAT, LEAVE, SYNC, DESCRIBE, LIST, DELETE, OFFSET_DELETE = 8, 9, 11, 12, 13, 14, 15, 16, 42, 47
@@ -270,6 +270,7 @@ def goes_while_waiting():
 
     b.wire.socket.shutdown(socket.SHUT_RDWR)
     waiting()
+    eventually(lambda: len(Client().describe("gone")[0][5]) == 1, what="one member is left")
     one = a.join("gone", member=one["member"], version=3)
     equal((one["error"], len(one["members"])), (0, 1))
 
