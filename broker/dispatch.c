@@ -148,6 +148,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 	if (!decode(call->api->request, call->version, call->body, call->body_bytes, &call->arena, call->in,
 		    &fault)) {
 		finish_silently(call);
+		fault.offset += (size_t)head; /* counted from the header on, as `broker wire` does */
 		return refuse_fault(c, &h, &fault);
 	}
 	prepare_answer(call);
