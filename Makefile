@@ -79,7 +79,7 @@ STORAGE_LIB := $(BUILD)/lib/libstorage.a $(COMMON_LIB)
 BROKER_LIB  := $(BUILD)/lib/libbroker.a $(STORAGE_LIB)
 TESTLIB     := $(BUILD)/lib/libtest.a
 
-LIBS        := -lev -llmdb -lisal -lz -llz4 -lzstd -lsnappy -lpcap -lpthread -lm
+LIBS        := -lev -llmdb -lisal -lz -llz4 -lzstd -lsnappy -lpthread -lm
 
 # ---- Build ----------------------------------------------------------------------------------------------------
 
