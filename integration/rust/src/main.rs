@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
@@ -48,8 +49,15 @@ fn equal<T: PartialEq + std::fmt::Debug>(expected: T, actual: T, what: &str) -> 
     Err(format!("{what}: expected {expected:?}, was {actual:?}").into())
 }
 
+/// The timestamp of the i-th record, from an hour ago on: older ones might meet the retention time.
 fn stamp(i: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(1_700_000_000_000 + i).expect("a time")
+    static BEGAN: OnceLock<i64> = OnceLock::new();
+    let now = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() as i64)
+    };
+    DateTime::from_timestamp_millis(BEGAN.get_or_init(now) - 3_600_000 + i).expect("a time")
 }
 
 /// Records of several shapes, the same in every run.
