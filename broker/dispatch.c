@@ -105,6 +105,23 @@ proceed(struct call *call, enum next next)
 	return false;
 }
 
+/* What follows the request is ignored, as Kafka does: some clients send more than they should. */
+static bool
+decode_request(struct call *call, struct wire_fault *fault)
+{
+	size_t leftover;
+
+	call->in = arena_alloc(&call->arena, message_size(call->api->request));
+	if (!decode_front(call->api->request, call->version, call->body, call->body_bytes, &call->arena,
+			  call->in, fault, &leftover))
+		return false;
+	if (leftover > 0)
+		diag_debug("bytes left over behind a request", D_C("api", call->api->kafka_name),
+			   D_INT("version", call->version), D_INT("connection", call->connection->id),
+			   D_INT("bytes", leftover));
+	return true;
+}
+
 /* Known API and version, or the exception that ApiVersions is. False: *ok says whether the connection may
  * stay. */
 static bool
@@ -144,9 +161,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 	call->body = frame + head;
 	call->body_bytes = bytes - (size_t)head;
 	explain_request(call, bytes);
-	call->in = arena_alloc(&call->arena, message_size(call->api->request));
-	if (!decode(call->api->request, call->version, call->body, call->body_bytes, &call->arena, call->in,
-		    &fault)) {
+	if (!decode_request(call, &fault)) {
 		finish_silently(call);
 		fault.offset += (size_t)head; /* counted from the header on, as `broker wire` does */
 		return refuse_fault(c, &h, &fault);

@@ -130,6 +130,8 @@ write_batch(struct worker *w, struct list *batch)
 		return;
 	}
 	waits_tell(w, w->turn.touched, w->turn.touched_n, w->turn.touched_all, commit);
+	if (atomic_load(&w->shared->dozing))
+		wakeup_send(&w->base.family->wakeup, w->config->workers);
 	if (w->turn.clean)
 		call_the_cleaner(w);
 	settle_batch(w, batch, commit);

@@ -77,10 +77,13 @@ waits_look_for(struct worker *w, const struct connection *c)
 }
 
 uint64_t
-waits_visible(struct worker *w)
+waits_seen(struct worker *w)
 {
-	return w->config->durability == DURABILITY_RELAXED ? store_snapshot(worker_read(w))
-							   : atomic_load(&w->shared->store.durable);
+	uint64_t snapshot = store_snapshot(worker_read(w)), durable = atomic_load(&w->shared->store.durable);
+
+	if (w->config->durability == DURABILITY_RELAXED)
+		return snapshot;
+	return snapshot < durable ? snapshot : durable; /* the snapshot may be older than this look */
 }
 
 static void
