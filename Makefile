@@ -296,6 +296,7 @@ check-docs: $(CONFIG_DOC) $(BUILD)/msgc ## fail if `make docs` would change anyt
 	@$(CONFIG_DOC) > $(BUILD)/docs/configuration.md
 	@diff -u docs/api-reference.md $(BUILD)/docs/api-reference.md
 	@diff -u docs/configuration.md $(BUILD)/docs/configuration.md
+	@tests/tools/check-links
 	@grep -qF "$$(tail -n 1 .ci/run)" README.md || { echo "README.md: the test command is not that of .ci/run"; exit 1; }
 
 # ---- Everything else --------------------------------------------------------------------------------------------
