@@ -60,11 +60,12 @@ chance_uuid(void)
 static int64_t now_ms;
 static long step;
 
-static void
+_Noreturn static void
 fail_claim(const char *what, int line)
 {
 	fail_msg("GROUP_SEED=%llu, step %ld, at %lld ms, line %d: %s", (unsigned long long)seed, step,
 		 (long long)now_ms, line, what);
+	abort();
 }
 
 /* --- clients --- */
