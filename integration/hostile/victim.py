@@ -81,8 +81,6 @@ def setup():
     if not PEER:
         broker = Broker(options=["--log-level", "info"])
         broker.start()
-        eventually(lambda: len(broker.worker_pids()) == broker.workers, what="all workers are there")
-        broker.first_workers = broker.worker_pids()
     _citizen = Citizen()
     _citizen.check()
     _idle_kb = memory_kb()
