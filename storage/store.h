@@ -256,8 +256,12 @@ struct log_position {
 	int64_t offset, timestamp; /* -1, -1: none */
 };
 /*
- * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Opens
- * compressed batches.
+ * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Looks into
+ * batches, and opens compressed ones as far as that record.
+ *
+ * Into 64 MB per transaction, opened bytes included, whatever they are asked for. From then on, and where a
+ * batch is damaged inside, the answer is the batch that has the record by its header: its base offset, which
+ * is at or before the record's, and its greatest timestamp, which is >= timestamp_ms.
  */
 MUST_CHECK enum err log_find_time(struct store_txn *txn, const struct topic *topic, int32_t index,
 				  int64_t timestamp_ms, int64_t end, struct log_position *out);
