@@ -15,7 +15,7 @@
  *	topic  topic u32                             uuid 16, partitions u32, created ms i64, name length u16,
  *	                                             name, settings u16, per setting: key length u16, key,
  *	                                             value length u16, value
- *	tname  name                                  topic u32
+ *	tname  name, with '_' for every '.'          topic u32
  *	tid    uuid 16                               topic u32
  *	part   topic u32, partition u32              PART_BYTES, see below; no row: never written to
  *	log    topic u32, partition u32,             a slice of a run (below)

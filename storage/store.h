@@ -166,7 +166,10 @@ MUST_CHECK enum err topic_by_name(struct store_txn *txn, struct str name, struct
 /* UNKNOWN_TOPIC_ID. */
 MUST_CHECK enum err topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena,
 				struct topic *out);
-/* The first topic whose name is after `name` (null: the first of all) in memcmp order; false at the end. */
+/*
+ * The first topic whose name is after `name` (null: the first of all) in memcmp order, where '.' counts as
+ * '_'; false at the end. `name` need not be a topic's.
+ */
 bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out);
 /* Value set for this topic; null: not set, the broker's default holds. */
 struct str topic_setting(const struct topic *topic, const char *key);
@@ -177,8 +180,12 @@ struct str topic_setting(const struct topic *topic, const char *key);
  */
 MUST_CHECK enum err topic_name_check(struct str name);
 /*
- * TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION, also where the name collides with another ('.' and '_'
- * are one); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
+ * May a topic of this name be created? TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION: as topic_name_check(),
+ * or the name collides with another topic's ('.' and '_' are one).
+ */
+MUST_CHECK enum err topic_name_free(struct store_txn *txn, struct str name);
+/*
+ * TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION: as topic_name_free(); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
  */
 MUST_CHECK enum err topic_create(struct store_txn *txn, struct str name, int32_t partitions,
 				 const struct topic_setting *settings, int32_t setting_n, struct arena *arena,
