@@ -80,7 +80,6 @@ static void
 on_rung(void *arg)
 {
 	(void)arg;
-	reap_the_dead();
 	if (atomic_exchange(&shared()->dozing, 0) != 0)
 		ev_timer_again(cp.base.loop, &cp.interval);
 }
@@ -156,6 +155,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *w, int revents)
 	(void)w, (void)revents;
 	ev_idle_stop(loop, &cp.again);
 	wakeup_awake(&cp.base.family->wakeup, cp.base.slot);
+	reap_the_dead();
 	if (atomic_load(&shared()->checkpoint_wanted))
 		checkpoint();
 }

@@ -1,5 +1,7 @@
 #include "broker/dispatch.h"
 
+#include <string.h>
+
 #include "broker/api/handlers.h"
 #include "broker/call.h"
 #include "broker/connection.h"
@@ -9,6 +11,8 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "protocol/messages.h"
+
+#define SMALL_BYTES 2048
 
 static bool
 refuse(const struct connection *c, const struct request_header *h, const char *why)
@@ -105,6 +109,24 @@ proceed(struct call *call, enum next next)
 	return false;
 }
 
+/*
+ * A small request is copied, so that it does not hold a whole chunk for as long as it waits: a thousand waiting
+ * consumers must not cost a hundred megabytes.
+ */
+static const uint8_t *
+own_if_small(struct call *call, const uint8_t *frame, size_t bytes)
+{
+	if (bytes > SMALL_BYTES)
+		return frame;
+	uint8_t *own = arena_alloc(&call->arena, bytes);
+	memcpy(own, frame, bytes);
+	if (call->client_id.at != NULL)
+		call->client_id.at = (const char *)own + (call->client_id.at - (const char *)frame);
+	chunk_release(&call->worker->chunks, call->chunk);
+	call->chunk = NULL;
+	return own;
+}
+
 /* What follows the request is ignored, as Kafka does: some clients send more than they should. */
 static bool
 decode_request(struct call *call, struct wire_fault *fault)
@@ -158,6 +180,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 		return refuse_fault(c, &h, &fault);
 
 	struct call *call = call_begin(c, handler, &h);
+	frame = own_if_small(call, frame, bytes);
 	call->body = frame + head;
 	call->body_bytes = bytes - (size_t)head;
 	explain_request(call, bytes);

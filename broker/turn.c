@@ -186,6 +186,8 @@ turn_run(struct worker *w)
 		take_batch(&w->turn, &batch);
 		write_batch(w, &batch);
 	}
+	if (list_is_empty(&w->turn.jobs))
+		w->turn.held_up_since_ms = 0;
 	worker_release_parked(w);
 	want_durable(w);
 	if (atomic_load_explicit(&w->shared->checkpoint_wanted, memory_order_relaxed))

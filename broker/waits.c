@@ -119,7 +119,8 @@ poke(struct worker *w, int slot, bool visible)
 		atomic_store(&w->shared->checkpoint_wanted, 1);
 		return;
 	}
-	atomic_store(&other->look, LOOK_APPENDED);
+	uint32_t none = 0; /* LOOK_ALL, once said, stands */
+	atomic_compare_exchange_strong(&other->look, &none, LOOK_APPENDED);
 	wakeup_send(&w->base.family->wakeup, slot);
 }
 

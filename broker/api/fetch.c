@@ -140,6 +140,13 @@ stop_waiting(struct fetching *f)
 	waits_remove(f->call->worker, &f->wait);
 }
 
+/* Not after the client has hung up, nor while the memory that it holds is wanted by others. */
+static bool
+may_wait(const struct call *call)
+{
+	return !call->connection->hangup && !worker_is_full(call->worker);
+}
+
 /* Look whether it is enough by now; if so, or if the client has hung up, the wait is over. */
 static bool
 look(struct wait *wait)
@@ -149,7 +156,7 @@ look(struct wait *wait)
 	bool pending = false;
 
 	wait->seen = waits_seen(w);
-	if (!wait->call->connection->hangup && !is_enough(wait->call, &pending)) {
+	if (may_wait(wait->call) && !is_enough(wait->call, &pending)) {
 		if (pending)
 			waits_expect(w);
 		return false;
@@ -228,7 +235,7 @@ fetch_handle(struct call *call)
 		out->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND;
 		return NEXT_ANSWER;
 	}
-	if (in->max_wait_ms <= 0 || is_enough(call, &pending))
+	if (in->max_wait_ms <= 0 || !may_wait(call) || is_enough(call, &pending))
 		return NEXT_ANSWER;
 	return begin_waiting(call);
 }
@@ -297,12 +304,11 @@ lay_out(struct call *call)
 
 /* Partitions are given their bytes from this one on, round the whole request. */
 static int32_t
-first_to_serve(const struct fetch_request *in)
+first_to_serve(struct call *call)
 {
-	static uint32_t requests;
-	int32_t n = count_partitions(in);
+	int32_t n = count_partitions(call->in);
 
-	return n > 0 ? (int32_t)(requests++ % (uint32_t)n) : 0;
+	return n > 0 ? (int32_t)(call->connection->fetches++ % (uint32_t)n) : 0;
 }
 
 struct answering {
@@ -340,7 +346,7 @@ fetch_answer(struct call *call)
 {
 	const struct fetch_request *in = call->in;
 	const struct fetch_response *out = call->out;
-	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(in);
+	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(call);
 	struct answering a = { .budget = in->max_bytes < most ? in->max_bytes : most };
 
 	if (out->error_code != ERR_NONE)
