@@ -289,11 +289,12 @@ struct clean_rules {
 	bool delete_by_default; /* log.cleanup.policy has delete */
 	int64_t producer_expiry_ms;
 	int64_t now_ms;
+	bool deleted_only; /* nothing but rows of deleted topics; a round under way stays where it is */
 };
 /*
- * One small step, its own write transaction, at most 400 rows: rows of deleted topics, then what
- * retention.ms and retention.bytes let go (the log start moves first), then forgotten producers. *more:
- * call again soon.
+ * One small step, its own write transaction, at most 400 rows: rows of deleted topics, then, unless
+ * deleted_only, what retention.ms and retention.bytes let go (the log start moves first), then forgotten
+ * producers. *more: call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

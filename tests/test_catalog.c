@@ -275,7 +275,7 @@ create_2000(struct store_fixture *f, int from)
 	for (int i = from; i < from + 2000; i++) {
 		char name[32];
 		struct topic t;
-		snprintf(name, sizeof(name), "topic-%06d", i);
+		snprintf(name, sizeof(name), "topic.%06d", i);
 		MUST(topic_create(txn, str_of(name), 1, NULL, 0, &f->arena, &t));
 	}
 	clock_t used = clock() - begin;
