@@ -327,6 +327,79 @@ test_bytes_behind_a_request_are_ignored(void **state)
 	assert_int_equal(live_broker_stop(&b), 0);
 }
 
+/* More requests than a connection's queue takes: what is read later, out of the flush, is announced as well. */
+static void
+test_what_a_flush_parks_is_announced(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "log.flush.interval.ms=60000", NULL);
+	struct client c = client_connect(b.port);
+	struct list_offsets_request_partition p;
+	message_defaults(&list_offsets_request_partition_message, &p);
+	p.timestamp = -1;
+	struct list_offsets_request_topic topic = { .name = STR("t"), .partitions = { &p, 1 } };
+	struct list_offsets_request ask = { .replica_id = -1, .topics = { &topic, 1 } };
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 200; i++)
+		client_send_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10));
+	client_send(&c, API_LIST_OFFSETS, 5, &ask);
+	int64_t before_ms = clock_monotonic_ms();
+	for (int i = 0; i < 200; i++)
+		client_receive(&c);
+	const struct list_offsets_response *end = client_receive(&c);
+	assert_int_equal(end->topics.at[0].partitions.at[0].offset, 200);
+	assert_true(clock_monotonic_ms() - before_ms < 10000);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* As systemd and `timeout` do it: the whole process group gets the signal, and then the supervisor's comes, too. */
+static void
+test_sigterm_for_everybody_at_once(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	const char *const names[] = { "worker-0", "worker-1", "checkpointer", "cleaner" };
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, 60000);
+	assert_true(client_is_quiet(&c, 20));
+	for (int i = 0; i < 4; i++)
+		kill(live_broker_process(&b, names[i]), SIGTERM);
+	int64_t before_ms = clock_monotonic_ms();
+	assert_int_equal(live_broker_stop(&b), 0);
+	assert_true(clock_monotonic_ms() - before_ms < 3000);
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	client_close(&c);
+}
+
+/* Waiting costs little: a hundred fetches that wait fit into a budget that a dozen full chunks would fill. */
+static void
+test_waiting_fetches_leave_room_for_others(void **state)
+{
+	(void)state;
+	struct live_broker b =
+	    live_broker_start(dir, "-w", "1", "-o", "queued.max.request.bytes=4194304", NULL);
+	static struct client waiting[100];
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 100; i++) {
+		waiting[i] = client_connect(b.port);
+		client_send_fetch(&waiting[i], "t", 0, 0, 60000);
+	}
+	assert_true(client_is_quiet(&waiting[99], 50));
+	struct client fresh = client_connect(b.port);
+	assert_int_equal(client_produce(&fresh, "t", 0, -1, client_batch(&fresh.arena, 1, 10))->base_offset,
+			 0);
+	for (int i = 0; i < 100; i++) {
+		assert_true(client_receive_fetch(&waiting[i])->records.n > 0);
+		client_close(&waiting[i]);
+	}
+	client_close(&fresh);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static long
 voluntary_switches(pid_t pid)
 {
@@ -442,6 +515,9 @@ main(void)
 		LIVE(test_a_killed_worker_harms_only_its_own_clients),
 		LIVE(test_a_killed_checkpointer_delays_and_loses_nothing),
 		LIVE(test_bytes_behind_a_request_are_ignored),
+		LIVE(test_what_a_flush_parks_is_announced),
+		LIVE(test_sigterm_for_everybody_at_once),
+		LIVE(test_waiting_fetches_leave_room_for_others),
 		LIVE(test_an_idle_broker_sleeps_and_wakes),
 		LIVE(test_half_closed_clients_get_their_answers),
 		LIVE(test_idle_connections_are_closed),
