@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import frames  # noqa: E402
-from harness import cases, patience, wire  # noqa: E402
+from harness import cases, patience, procs, wire  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.cases import equal, eventually  # noqa: E402
 
@@ -104,12 +104,9 @@ def pids():
 
 
 def memory_kb():
-    """The broker's own memory, shared pages counted once. Pages of the store that are mapped are page cache."""
-    total = 0
-    for pid in pids():
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            total += sum(int(line.split()[1]) for line in file if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
-    return total
+    """The broker's own memory, shared pages counted once. Pages of the store that are mapped are page cache, wherever it
+    lies: on a tmpfs the kernel counts them as shared memory."""
+    return sum(procs.resident_besides_kb(pid, broker.data) for pid in pids())
 
 
 def descriptors():

@@ -50,6 +50,19 @@ def resident_kb(pids):
     return total
 
 
+def resident_besides_kb(pid, folder):
+    """Memory of a process (proportional set size) without the mapped files of a folder."""
+    total, counts = 0, True
+    with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            words = line.split(maxsplit=5)
+            if not words[0].endswith(":"):  # from-to permissions offset device inode [path]
+                counts = len(words) < 6 or not words[5].startswith(folder + "/")
+            elif counts and words[0] == "Pss:":
+                total += int(words[1])
+    return total
+
+
 def _tcp_table():
     """Established TCP connections of this machine: {(local port, remote port): inode}."""
     table = {}
