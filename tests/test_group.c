@@ -81,6 +81,21 @@ ids_given_out_are_bounded(void **state)
 }
 
 static void
+one_id_of_many_is_used(void **state)
+{
+	(void)state;
+	struct ask *id[3];
+	for (int i = 0; i < 3; i++)
+		id[i] = ask_join((struct as){ .client = "app" });
+	assert_err(leave(id[0]->id, NULL), ERR_NONE);
+	assert_err(leave(id[1]->id, NULL), ERR_NONE);
+	assert_err(leave(id[0]->id, NULL), ERR_UNKNOWN_MEMBER_ID);
+	assert_told(ask_join((struct as){ .client = "app", .id = id[2]->id }), ERR_NONE);
+	leave(id[2]->id, NULL);
+	assert_true(group_is_idle(group));
+}
+
+static void
 ids_are_drawn(void **state)
 {
 	(void)state;
@@ -324,6 +339,22 @@ memory_is_bounded(void **state)
 	free(bigger);
 }
 
+/* So are the names that clients give themselves. */
+static void
+names_count(void **state)
+{
+	(void)state;
+	static char name[32767 + 1];
+	memset(name, 'n', sizeof(name) - 1);
+	int n = 0;
+	do {
+		n++;
+		memcpy(name,
+		       (char[]){ (char)('0' + n / 100), (char)('0' + n / 10 % 10), (char)('0' + n % 10) }, 3);
+	} while (join_static(name, name)->error == ERR_NONE && n < 999);
+	assert_in_range(n, 250, 255); /* 64 KB each, in 16 MB */
+}
+
 /* --- votes --- */
 
 /* a, b and c join with these; what is chosen? */
@@ -523,9 +554,16 @@ a_changed_follower_of_a_stable_group_does(void **state)
 	struct ask *a = ask_join((struct as){ .client = "a", .id = m[0]->id });
 	assert_told(a, ERR_NONE);
 	assert_non_null(strstr(a->members, "=more "));
-	/* Another order of the same protocols is a change, too. */
+	/* As long as before, but something else. */
 	ask_sync(a, NULL);
-	assert_waits(ask_join((struct as){ .client = "b", .id = b->id, .protocols = "range:more,x" }));
+	assert_told(ask_join((struct as){ .client = "b", .id = b->id, .protocols = "range:more" }), ERR_NONE);
+	b = ask_join((struct as){ .client = "b", .id = b->id, .protocols = "range:mode" });
+	assert_waits(b);
+	a = ask_join((struct as){ .client = "a", .id = m[0]->id });
+	assert_told(b, ERR_NONE);
+	/* One more is a change, too. */
+	ask_sync(a, NULL);
+	assert_waits(ask_join((struct as){ .client = "b", .id = b->id, .protocols = "range:mode,x" }));
 }
 
 static void
@@ -784,6 +822,7 @@ main(void)
 		T(v4_comes_back_with_an_id),
 		T(ids_given_out_expire),
 		T(ids_given_out_are_bounded),
+		T(one_id_of_many_is_used),
 		T(ids_are_drawn),
 		T(long_client_ids_are_cut),
 		T(an_empty_client_of_many_versions),
@@ -797,6 +836,7 @@ main(void)
 		T(a_limit_that_shrank),
 		T(an_id_given_out_is_no_place),
 		T(memory_is_bounded),
+		T(names_count),
 		T(the_protocol_is_voted_for),
 		T(the_first_rebalance_waits_for_more),
 		T(newcomers_prolong_the_wait),

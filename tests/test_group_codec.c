@@ -133,12 +133,35 @@ a_rebalance_that_was_saved(void **state)
 	assert_state(GROUP_PREPARING_REBALANCE);
 	assert_int_equal(group_view(group).member_n, 2);
 	assert_err(heartbeat(m[1]), ERR_REBALANCE_IN_PROGRESS);
+	/* As long as any rebalance; static members that are late keep their place. */
 	struct ask *b = ask_join((struct as){ .client = "b", .instance = "B", .id = m[1]->id });
+	pass(SESSION_MS - 1);
 	assert_waits(b);
 	c = ask_join((struct as){ .client = "c", .instance = "C" });
 	assert_told(c, ERR_NONE);
 	assert_told(b, ERR_NONE);
 	assert_int_equal(b->generation, m[1]->generation + 1);
+}
+
+/* Saved so, and nobody comes: the rebalance ends as any other. */
+static void
+a_rebalance_that_was_saved_ends(void **state)
+{
+	(void)state;
+	rules.initial_rebalance_delay_ms = 3000;
+	ask_join((struct as){ .client = "a", .instance = "A", .session_ms = 200000 });
+	ask_join((struct as){ .client = "b", .version = 3, .session_ms = 200000 });
+	ask_join((struct as){ .client = "a", .instance = "A", .session_ms = 200000 });
+	restart();
+	assert_state(GROUP_PREPARING_REBALANCE);
+	assert_int_equal(group_view(group).member_n, 2);
+	struct ask *c = join_v3("c");
+	pass(REBALANCE_MS - 1);
+	assert_waits(c);
+	assert_int_equal(group_view(group).member_n, 3);
+	pass(1);
+	assert_told(c, ERR_NONE);
+	assert_int_equal(c->member_n, 2); /* a is static; b is not, and did not come */
 }
 
 /* Who was replaced stays so. */
@@ -194,6 +217,26 @@ the_format(void **state)
 				       "\0\0\0\2a!";
 	assert_int_equal(buf_len(&b), sizeof(expected) - 1);
 	assert_memory_equal(buf_head(&b), expected, sizeof(expected) - 1);
+	buf_free(&b);
+}
+
+/* Generations are told as positive numbers, for ever. */
+static void
+generations_begin_again(void **state)
+{
+	(void)state;
+	struct ask *m[1];
+	make_stable(m, 1);
+	struct buf b = BUF_EMPTY;
+	group_encode(group, &b);
+	put_u32(buf_head(&b) + 2, INT32_MAX - 1);
+	group_free(group);
+	group = decode(&b);
+	assert_non_null(group);
+	struct ask *a = ask_join((struct as){ .client = "a", .id = m[0]->id });
+	assert_int_equal(a->generation, INT32_MAX);
+	a = ask_join((struct as){ .client = "a", .id = m[0]->id, .protocols = "range:x" });
+	assert_int_equal(a->generation, 1);
 	buf_free(&b);
 }
 
@@ -289,6 +332,21 @@ what_cannot_be_is_refused(void **state)
 	struct group *g = decode(&b);
 	assert_non_null(g);
 	group_free(g);
+	buf_free(&b);
+}
+
+static void
+unknown_states_are_refused(void **state)
+{
+	(void)state;
+	struct ask *m[1];
+	make_completing(m, 1);
+	struct buf b = BUF_EMPTY;
+	group_encode(group, &b);
+	for (uint8_t s = 4; s != 0; s++) {
+		buf_head(&b)[1] = s;
+		assert_null(decode(&b));
+	}
 	buf_free(&b);
 }
 
@@ -433,12 +491,15 @@ main(void)
 		T(members_that_have_joined_may_sync),
 		T(members_that_never_sync_are_removed),
 		T(a_rebalance_that_was_saved),
+		T(a_rebalance_that_was_saved_ends),
 		T(a_fenced_member_stays_fenced),
 		T(ids_given_out_are_forgotten),
 		T(the_format),
+		T(generations_begin_again),
 		T(every_prefix_is_refused),
 		T(damage_is_refused_or_harmless),
 		T(what_cannot_be_is_refused),
+		T(unknown_states_are_refused),
 		T(twins_are_refused),
 		T(what_is_shown),
 		T(subscriptions_are_read),
