@@ -73,7 +73,7 @@ struct call {
 	int16_t version;
 	int32_t correlation_id;
 	struct str client_id, client_host;
-	struct chunk *chunk; /* holds the frame */
+	struct chunk *chunk; /* holds the frame; NULL: the arena does */
 	const uint8_t *body; /* behind the header */
 	size_t body_bytes;
 	int64_t received_ns; /* monotonic */

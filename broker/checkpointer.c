@@ -1,7 +1,7 @@
 /*
  * checkpointer: makes what the workers committed durable, so that no worker ever waits for a disk.
  *
- * Back to back while an answer or a consumer waits (checkpoint_wanted), else every log.flush.interval.ms. It
+ * Back to back while an answer or a consumer waits (checkpoint_wanted), else log.flush.interval.ms after a commit. It
  * also holds the pin that makes the last checkpoint restorable, and so is the one process that may clear dead
  * readers.
  *
@@ -54,6 +54,7 @@ wake_workers(void)
 static void
 checkpoint(void)
 {
+	atomic_store(&shared()->dozing, 0);
 	atomic_store(&shared()->checkpoint_wanted, 0);
 	if (store_checkpoint(cp.store) != ERR_NONE) {
 		diag_error("checkpoint failed: the disk cannot be trusted any more",
@@ -79,23 +80,55 @@ static void
 on_rung(void *arg)
 {
 	(void)arg;
-	reap_the_dead();
+	if (atomic_exchange(&shared()->dozing, 0) != 0)
+		ev_timer_again(cp.base.loop, &cp.interval);
 }
 
+/* A SIGTERM for the whole process group comes too early: workers still wait for us. The supervisor's own comes later. */
 static void
 on_leave(void *arg)
 {
 	(void)arg;
+	if (!atomic_load(&shared()->finish))
+		return;
 	enum err err = store_finish(cp.store);
 	store_close(cp.store);
 	exit(err == ERR_NONE ? 0 : 1);
 }
 
+/* Is all durable, and will it stay so until somebody commits? A full disk is looked at again and again. */
+static bool
+is_quiet(uint64_t durable_before)
+{
+	return atomic_load(&shared()->store.durable) == durable_before &&
+	       !atomic_load(&shared()->store.disk_full);
+}
+
+/*
+ * An interval in which nothing was committed: sleep until the next commit rings (turn.c). What is committed before
+ * the flag is up is found by the checkpoint after it.
+ */
+static void
+doze(void)
+{
+	uint64_t durable = atomic_load(&shared()->store.durable);
+
+	ev_timer_stop(cp.base.loop, &cp.interval);
+	atomic_store(&shared()->dozing, 1);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (store_checkpoint(cp.store) != ERR_NONE || !is_quiet(durable))
+		checkpoint();
+}
+
 static void
 on_interval(struct ev_loop *loop, ev_timer *w, int revents)
 {
+	uint64_t durable = atomic_load(&shared()->store.durable);
+
 	(void)loop, (void)w, (void)revents;
 	checkpoint();
+	if (is_quiet(durable))
+		doze();
 }
 
 static void
@@ -122,6 +155,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *w, int revents)
 	(void)w, (void)revents;
 	ev_idle_stop(loop, &cp.again);
 	wakeup_awake(&cp.base.family->wakeup, cp.base.slot);
+	reap_the_dead();
 	if (atomic_load(&shared()->checkpoint_wanted))
 		checkpoint();
 }

@@ -5,27 +5,62 @@
 
 #include "common/check.h"
 
-#define FREE_MOST 16 /* kept for the next requests; two megabytes */
+#define SLIM_BYTES 4096
+#define FREE_MOST  16 /* kept for the next requests; two megabytes */
 
-struct chunk *
-chunk_new(struct chunk_pool *pool, size_t cap)
+static struct chunk *
+take_free(struct chunk_pool *pool)
 {
 	struct chunk *c = pool->free;
 
-	if (cap <= CHUNK_BYTES && c != NULL) {
-		pool->free = c->next_free;
-		pool->free_n--;
-	} else {
-		cap = cap < CHUNK_BYTES ? CHUNK_BYTES : cap;
-		c = malloc(sizeof(*c) + cap);
-		CHECK(c != NULL);
-		c->cap = cap;
-	}
+	pool->free = c->next_free;
+	pool->free_n--;
+	return c;
+}
+
+static struct chunk *
+allocate(size_t cap)
+{
+	struct chunk *c = malloc(sizeof(*c) + cap);
+
+	CHECK(c != NULL);
+	c->cap = cap;
+	return c;
+}
+
+static struct chunk *
+begin(struct chunk_pool *pool, struct chunk *c)
+{
 	c->next_free = NULL;
 	c->references = 1;
 	c->used = c->parsed = 0;
 	pool->bytes += c->cap;
 	return c;
+}
+
+struct chunk *
+chunk_new(struct chunk_pool *pool, size_t cap)
+{
+	if (cap <= CHUNK_BYTES && pool->free != NULL)
+		return begin(pool, take_free(pool));
+	return begin(pool, allocate(cap < CHUNK_BYTES ? CHUNK_BYTES : cap));
+}
+
+static struct chunk *
+move_rest(struct chunk_pool *pool, struct chunk *from, struct chunk *to)
+{
+	to->used = from->used - from->parsed;
+	memcpy(to->data, from->data + from->parsed, to->used);
+	chunk_release(pool, from);
+	return to;
+}
+
+struct chunk *
+chunk_slim(struct chunk_pool *pool, struct chunk *c)
+{
+	if (c->used - c->parsed > SLIM_BYTES / 4 || c->cap <= SLIM_BYTES)
+		return c;
+	return move_rest(pool, c, begin(pool, allocate(SLIM_BYTES)));
 }
 
 void
@@ -62,9 +97,5 @@ chunk_with_room(struct chunk_pool *pool, struct chunk *c, size_t frame)
 		c->used = rest;
 		return c;
 	}
-	struct chunk *bigger = chunk_new(pool, frame);
-	memcpy(bigger->data, c->data + c->parsed, rest);
-	bigger->used = rest;
-	chunk_release(pool, c);
-	return bigger;
+	return move_rest(pool, c, chunk_new(pool, frame));
 }

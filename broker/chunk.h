@@ -39,6 +39,11 @@ struct chunk *chunk_new(struct chunk_pool *pool, size_t cap);
 void chunk_hold(struct chunk *c);
 void chunk_release(struct chunk_pool *pool, struct chunk *c); /* NULL is allowed */
 /*
+ * For a connection that waits for the rest of a request: a rest that is small moves to a chunk of its own size.
+ * Takes over the caller's reference.
+ */
+struct chunk *chunk_slim(struct chunk_pool *pool, struct chunk *c);
+/*
  * A chunk with room for `frame` bytes from the first unparsed byte on: the same one, or the same tidied up,
  * or another that took over the caller's reference and the unparsed bytes.
  */

@@ -1,6 +1,12 @@
 /*
- * cleaner: gives space back. Deleted topics at once, retention, forgotten producers and expired offsets every
- * log.retention.check.interval.ms; always in small steps with a pause, so that producers hardly notice.
+ * cleaner: gives space back, in small steps with a pause, so that producers hardly notice.
+ *
+ *	deleted topics      at once, and deleted groups: whoever deletes one sets clean_wanted and rings
+ *	all that may go     every log.retention.check.interval.ms, in a round over the store: what retention
+ *	                    lets go, forgotten producers, expired offsets, and what is deleted as it comes
+ *
+ * A deletion starts no such round: records stay until the interval says so. The first round begins 30 s
+ * after the start, as Kafka's does, or after the interval where that is shorter.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,19 +18,29 @@
 #define STEP_PAUSE_S 0.002 /* between two steps of a round: the writers come first */
 #define RETRY_S      1.0
 
+#define FIRST_ROUND_MS 30000 /* Kafka's log.initial.task.delay.ms */
+
 static struct cleaner {
 	struct child_loop base;
 	struct store *store;
+	ev_timer round; /* until the next one begins */
 	ev_timer step;
+	bool in_round; /* false: steps are for deleted topics alone */
 	ev_prepare before_sleep;
 } cl;
 
 static void
-step_after(double seconds)
+after(ev_timer *timer, double seconds)
 {
-	ev_timer_stop(cl.base.loop, &cl.step);
-	ev_timer_set(&cl.step, seconds, 0);
-	ev_timer_start(cl.base.loop, &cl.step);
+	ev_timer_stop(cl.base.loop, timer);
+	ev_timer_set(timer, seconds, 0);
+	ev_timer_start(cl.base.loop, timer);
+}
+
+static void
+round_after(int64_t ms)
+{
+	after(&cl.round, (double)ms / 1000);
 }
 
 static struct clean_rules
@@ -39,6 +55,7 @@ rules_now(void)
 		.producer_expiry_ms = config->producer_expiry_ms,
 		.offsets_retention_ms = (int64_t)config->offsets_retention_minutes * 60000,
 		.now_ms = clock_wall_ms(),
+		.deleted_only = !cl.in_round,
 	};
 }
 
@@ -52,10 +69,21 @@ on_step(struct ev_loop *loop, ev_timer *w, int revents)
 	atomic_store(&cl.base.family->shared->clean_wanted, 0);
 	if (store_clean(cl.store, &rules, &more) != ERR_NONE) {
 		diag_warn("cleaning must wait", D_C("reason", "the store cannot be written now"));
-		step_after(RETRY_S);
-	} else {
-		step_after(more ? STEP_PAUSE_S : (double)cl.base.family->config->retention_check_ms / 1000);
+		after(&cl.step, RETRY_S);
+	} else if (more) {
+		after(&cl.step, STEP_PAUSE_S);
+	} else if (cl.in_round) {
+		cl.in_round = false;
+		round_after(cl.base.family->config->retention_check_ms);
 	}
+}
+
+static void
+on_round(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	cl.in_round = true;
+	after(&cl.step, 0);
 }
 
 static void
@@ -64,7 +92,7 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *w, int revents)
 	(void)loop, (void)w, (void)revents;
 	wakeup_sleep(&cl.base.family->wakeup, cl.base.slot);
 	if (atomic_load(&cl.base.family->shared->clean_wanted))
-		step_after(0);
+		after(&cl.step, 0);
 }
 
 static void
@@ -89,7 +117,10 @@ cleaner_main(struct family *family, int slot)
 	child_loop_start(&cl.base, family, slot);
 	cl.store = child_store(family, slot);
 	ev_init(&cl.step, on_step);
-	step_after(RETRY_S);
+	ev_init(&cl.round, on_round);
+	after(&cl.step, RETRY_S); /* topics that were deleted before the broker stopped */
+	int64_t interval_ms = family->config->retention_check_ms;
+	round_after(interval_ms < FIRST_ROUND_MS ? interval_ms : FIRST_ROUND_MS);
 	ev_prepare_init(&cl.before_sleep, on_before_sleep);
 	ev_prepare_start(cl.base.loop, &cl.before_sleep);
 	ev_run(cl.base.loop, 0);

@@ -203,18 +203,18 @@ may_read(const struct connection *c)
 	return !c->doomed && !c->hangup && !c->refused && has_room(c);
 }
 
-/* Waits for memory; the first in that queue goes on, so that somebody always does. */
-static bool
-is_starved(const struct connection *c)
+/* The first in that queue goes on, one request at a time, so that somebody always does. */
+bool
+connection_is_starved(const struct connection *c)
 {
-	return !list_is_empty(&c->in_starved) && c->worker->starved.next != &c->in_starved;
+	return !list_is_empty(&c->in_starved) && (c->worker->starved.next != &c->in_starved || c->call_n > 0);
 }
 
 static void
 reading_update(struct connection *c)
 {
 	struct ev_loop *loop = c->worker->base.loop;
-	bool starved = is_starved(c);
+	bool starved = connection_is_starved(c);
 
 	if (may_read(c) && !starved)
 		ev_io_start(loop, &c->readable);
@@ -340,7 +340,16 @@ must_starve(struct connection *c)
 		return false;
 	if (worker_is_full(w) && list_is_empty(&c->in_starved))
 		list_append(&w->starved, &c->in_starved);
-	return is_starved(c);
+	return connection_is_starved(c);
+}
+
+/* Bytes came, or were taken: the last in the worker's list, which is in this order. */
+static void
+stays_active(struct connection *c)
+{
+	c->active_ms = clock_monotonic_ms();
+	list_remove(&c->in_worker);
+	list_append(&c->worker->connections, &c->in_worker);
 }
 
 static void
@@ -355,9 +364,7 @@ receive(struct connection *c)
 	ssize_t n = recv(c->fd, chunk->data + chunk->used, chunk->cap - chunk->used, 0);
 	if (n > 0) {
 		chunk->used += (size_t)n;
-		c->active_ms = clock_monotonic_ms();
-		list_remove(&c->in_worker);
-		list_append(&w->connections, &c->in_worker);
+		stays_active(c);
 		return;
 	}
 	if (n == 0)
@@ -380,6 +387,10 @@ on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 	}
 	receive(c);
 	parse_frames(c);
+	if (c->chunk == NULL)
+		list_remove(&c->in_starved); /* served; the next may go on */
+	else
+		c->chunk = chunk_slim(&w->chunks, c->chunk);
 	reading_update(c);
 	worker_read_end(w);
 }
@@ -509,6 +520,7 @@ send_pending(struct connection *c)
 		send_failed(c);
 		return;
 	}
+	stays_active(c);
 	c->worker->pending_bytes -= (size_t)n;
 	buf_consume(&c->pending, (size_t)n);
 	if (buf_len(&c->pending) == 0)

@@ -53,6 +53,7 @@ struct connection {
 	uint64_t id;       /* for diagnostics */
 	int fd;
 	uint8_t listener; /* index in the configuration */
+	uint32_t fetches; /* so far; where the next one begins to serve */
 	bool doomed;      /* to be closed at the next flush */
 	bool hangup;      /* the client sends no more; close when all is answered */
 	bool refused;     /* what it sent is no request of ours: read no further, close when all before is
@@ -78,6 +79,8 @@ void connection_refuse(struct connection *c);
 void connection_flush(struct connection *c);
 /* In the worker's flushing list from now on. */
 void connection_mark(struct connection *c);
+/* Waits for the memory budget, and is not the one that may go on all the same. */
+bool connection_is_starved(const struct connection *c);
 /* Read on if the memory budget allows it now, or if this is the first of those that wait for it. */
 void connection_feed(struct connection *c);
 /* No more requests come, or are read (SIGTERM): answer what there is, waiting fetches at once, then close. */

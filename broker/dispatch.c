@@ -1,5 +1,7 @@
 #include "broker/dispatch.h"
 
+#include <string.h>
+
 #include "broker/api/handlers.h"
 #include "broker/api/scatter.h"
 #include "broker/call.h"
@@ -11,6 +13,8 @@
 #include "common/clock.h"
 #include "common/diag.h"
 #include "protocol/messages.h"
+
+#define SMALL_BYTES 2048
 
 static bool
 refuse(const struct connection *c, const struct request_header *h, const char *why)
@@ -108,6 +112,41 @@ proceed(struct call *call, enum next next)
 	return false;
 }
 
+/*
+ * A small request is copied, so that it does not hold a whole chunk for as long as it waits: a thousand waiting
+ * consumers must not cost a hundred megabytes.
+ */
+static const uint8_t *
+own_if_small(struct call *call, const uint8_t *frame, size_t bytes)
+{
+	if (bytes > SMALL_BYTES)
+		return frame;
+	uint8_t *own = arena_alloc(&call->arena, bytes);
+	memcpy(own, frame, bytes);
+	if (call->client_id.at != NULL)
+		call->client_id.at = (const char *)own + (call->client_id.at - (const char *)frame);
+	chunk_release(&call->worker->chunks, call->chunk);
+	call->chunk = NULL;
+	return own;
+}
+
+/* What follows the request is ignored, as Kafka does: some clients send more than they should. */
+static bool
+decode_request(struct call *call, struct wire_fault *fault)
+{
+	size_t leftover;
+
+	call->in = arena_alloc(&call->arena, message_size(call->api->request));
+	if (!decode_front(call->api->request, call->version, call->body, call->body_bytes, &call->arena,
+			  call->in, fault, &leftover))
+		return false;
+	if (leftover > 0)
+		diag_debug("bytes left over behind a request", D_C("api", call->api->kafka_name),
+			   D_INT("version", call->version), D_INT("connection", call->connection->id),
+			   D_INT("bytes", leftover));
+	return true;
+}
+
 /* Known API and version, or the exception that ApiVersions is. False: *ok says whether the connection may
  * stay. */
 static bool
@@ -144,13 +183,13 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 		return refuse_fault(c, &h, &fault);
 
 	struct call *call = call_begin(c, handler, &h);
+	frame = own_if_small(call, frame, bytes);
 	call->body = frame + head;
 	call->body_bytes = bytes - (size_t)head;
 	explain_request(call, bytes);
-	call->in = arena_alloc(&call->arena, message_size(call->api->request));
-	if (!decode(call->api->request, call->version, call->body, call->body_bytes, &call->arena, call->in,
-		    &fault)) {
+	if (!decode_request(call, &fault)) {
 		finish_silently(call);
+		fault.offset += (size_t)head; /* counted from the header on, as `broker wire` does */
 		return refuse_fault(c, &h, &fault);
 	}
 	prepare_answer(call);

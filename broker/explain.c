@@ -27,7 +27,7 @@ explain_request(const struct call *call, size_t bytes)
 	diag_debug("request", D_C("api", call->api->kafka_name), D_INT("version", call->version),
 		   D_INT("correlation_id", call->correlation_id), D_STR("client_id", call->client_id),
 		   D_INT("connection", call->connection->id), D_C("client", call->connection->peer),
-		   D_INT("bytes", bytes));
+		   D_INT("bytes", bytes + 4)); /* as on the wire, size field included */
 	if (diag_on(DIAG_TRACE))
 		explain_fields(call, call->api->request, call->body, call->body_bytes);
 }

@@ -18,7 +18,8 @@
  *
  * What members are told must survive. A list of actions that holds GROUP_SAVE is carried out in this order:
  * the group's state (group_encode) is committed, and only when that is durable are the answers of the list
- * given. Answers of later lists of the same group wait for that commit, too: they may tell of the same state.
+ * given, as is the caller's own (LeaveGroup). Answers of later lists of the same group wait for that commit,
+ * too: they may tell of the same state.
  * If the commit fails, the group is freed and loaded again; group_waiters() says who has to be told besides
  * those in the list. A group that was decoded goes on with the same generation, members and assignments; each
  * member has a whole session time-out from `now` on. Ids that were given out with MEMBER_ID_REQUIRED are

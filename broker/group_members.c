@@ -293,8 +293,9 @@ group_member_add(struct group *g, struct str id, const struct group_join *in)
 		CHECK(g->members != NULL);
 	}
 	if (g->member_n == 0) {
+		struct str type = group_str_own(in->protocol_type); /* which may be the one that is freed */
 		group_str_free(&g->protocol_type);
-		g->protocol_type = group_str_own(in->protocol_type);
+		g->protocol_type = type;
 		g->leader = m;
 	}
 	g->members[g->member_n++] = m;

@@ -115,7 +115,6 @@ take_back_assignments(struct group *g, int64_t now_ms, struct group_actions *out
 	for (int32_t i = 0; i < g->member_n; i++) {
 		struct group_member *m = g->members[i];
 		group_member_assign(g, m, (struct bytes){ 0 });
-		m->synced = false;
 		if (m->sync_waiter == NULL)
 			continue;
 		group_refuse_sync(out, m->sync_waiter, ERR_REBALANCE_IN_PROGRESS);

@@ -163,12 +163,13 @@ flaw_of_members(const struct group *g)
 	int64_t bytes = 0;
 	bool has_leader = false, all_synced = true;
 	for (int32_t i = 0; i < g->member_n; i++) {
-		const char *flaw = flaw_of_member(g, g->members[i]);
+		const struct group_member *m = g->members[i];
+		const char *flaw = flaw_of_member(g, m);
 		if (flaw != NULL)
 			return flaw;
-		has_leader = has_leader || g->members[i] == g->leader;
-		all_synced = all_synced && g->members[i]->synced;
-		bytes += group_member_bytes(g->members[i]);
+		has_leader = has_leader || (g->leader != NULL && m == g->leader);
+		all_synced = m->synced && all_synced;
+		bytes += group_member_bytes(m);
 	}
 	if (has_leader != (g->member_n > 0) || (g->leader != NULL) != has_leader)
 		return "a leader that is no member";

@@ -38,8 +38,8 @@ handoff_send(const struct handoff *h, int fd, uint8_t listener)
 	return sendmsg(h->supervisor, &msg, MSG_NOSIGNAL) == 1;
 }
 
-int
-handoff_receive(const struct handoff *h, uint8_t *listener)
+enum handoff_result
+handoff_receive(const struct handoff *h, int *fd, uint8_t *listener)
 {
 	union control control;
 	struct iovec iov = { .iov_base = listener, .iov_len = 1 };
@@ -47,12 +47,11 @@ handoff_receive(const struct handoff *h, uint8_t *listener)
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
-	int fd = -1;
-
+	*fd = -1;
 	if (recvmsg(h->worker, &msg, MSG_CMSG_CLOEXEC) != 1)
-		return -1;
+		return HANDOFF_NOTHING;
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg != NULL; cmsg = CMSG_NXTHDR(&msg, cmsg))
 		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
+			memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	return *fd >= 0 ? HANDOFF_CONNECTION : HANDOFF_LOST;
 }

@@ -17,7 +17,11 @@ struct handoff {
 void handoff_create(struct handoff *h);
 /* False: the worker's queue is full, try another. The descriptor stays the caller's. */
 bool handoff_send(const struct handoff *h, int fd, uint8_t listener);
-/* The next connection, or -1: none now. */
-int handoff_receive(const struct handoff *h, uint8_t *listener);
+enum handoff_result {
+	HANDOFF_NOTHING,    /* none waits */
+	HANDOFF_CONNECTION, /* *fd is the caller's now */
+	HANDOFF_LOST, /* one came, and this process has no descriptor free for it: the kernel has closed it */
+};
+enum handoff_result handoff_receive(const struct handoff *h, int *fd, uint8_t *listener);
 
 #endif

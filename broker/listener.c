@@ -70,25 +70,25 @@ refused(const char *address, int why)
 	return why == EADDRINUSE ? LISTEN_IN_USE : LISTEN_FAILED;
 }
 
-static enum listen_result
+/* Returns 0, or what errno said. */
+static int
 open_address(struct listeners *l, const struct addrinfo *ai, uint8_t listener)
 {
 	struct listener_socket *s = &l->socket[l->n];
-
-	address_text(ai->ai_addr, ai->ai_addrlen, s->address, sizeof(s->address));
-	if (l->n == LISTENER_SOCKETS)
-		return refused(s->address, EMFILE);
-	s->fd = bind_one(ai);
-	if (s->fd < 0)
-		return refused(s->address, errno);
-	s->listener = listener;
-	s->port = bound_port(s->fd);
 	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
+
+	if (l->n == LISTENER_SOCKETS)
+		return EMFILE;
+	s->fd = bind_one(ai);
+	if (s->fd < 0)
+		return errno;
+	s->listener = listener;
+	s->port = bound_port(s->fd);
 	if (getsockname(s->fd, (struct sockaddr *)&addr, &len) == 0)
 		address_text((struct sockaddr *)&addr, len, s->address, sizeof(s->address));
 	l->n++;
-	return LISTEN_OK;
+	return 0;
 }
 
 static void
@@ -100,38 +100,38 @@ set_port(struct addrinfo *ai, int port)
 		((struct sockaddr_in *)(void *)ai->ai_addr)->sin_port = htons((uint16_t)port);
 }
 
+/* The first address of this family that the host's name stands for. NULL: none. */
+static struct addrinfo *
+look_up(const struct endpoint *e, int family)
+{
+	struct addrinfo hints = { .ai_family = family,
+				  .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo *list = NULL;
+
+	return getaddrinfo(e->host[0] != '\0' ? e->host : NULL, "0", &hints, &list) == 0 ? list : NULL;
+}
+
 /* One configured listener: IPv4 first, so that a port chosen by the kernel is then asked for in IPv6 too. */
 static enum listen_result
 open_listener(struct listeners *l, const struct endpoint *e, uint8_t index)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	char port[16];
-	int first = l->n, chosen = e->port;
+	int first = l->n, port = e->port, why = EADDRNOTAVAIL;
 
-	snprintf(port, sizeof(port), "%d", (int)e->port);
 	for (int f = 0; f < 2; f++) {
-		struct addrinfo hints = { .ai_family = families[f],
-					  .ai_socktype = SOCK_STREAM,
-					  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
-		struct addrinfo *list = NULL;
-		if (getaddrinfo(e->host[0] != '\0' ? e->host : NULL, port, &hints, &list) != 0)
+		char address[80];
+		struct addrinfo *ai = look_up(e, families[f]);
+		if (ai == NULL)
 			continue;
-		set_port(list, chosen);
-		int probe = socket(families[f], SOCK_STREAM | SOCK_CLOEXEC, 0);
-		bool missing = probe < 0 && family_is_missing(errno);
-		if (probe >= 0)
-			close(probe);
-		enum listen_result result = missing ? LISTEN_OK : open_address(l, list, index);
-		freeaddrinfo(list);
-		if (result != LISTEN_OK && !(f == 1 && l->n > first && family_is_missing(errno)))
-			return result;
-		if (l->n > first)
-			chosen = l->socket[first].port;
+		set_port(ai, l->n > first ? l->socket[first].port : port);
+		address_text(ai->ai_addr, ai->ai_addrlen, address, sizeof(address));
+		why = open_address(l, ai, index);
+		freeaddrinfo(ai);
+		if (why != 0 && !family_is_missing(why))
+			return refused(address, why);
 	}
-	if (l->n > first)
-		return LISTEN_OK;
-	diag_error("listener's host is not an address of this machine", D_C("host", e->host));
-	return LISTEN_FAILED;
+	return l->n > first ? LISTEN_OK : refused(e->host, why);
 }
 
 enum listen_result

@@ -40,7 +40,9 @@ struct shared_slot {
 struct shared {
 	struct store_shared store;
 	_Atomic uint32_t checkpoint_wanted; /* workers: somebody waits for the next checkpoint */
+	_Atomic uint32_t dozing;            /* checkpointer: all is durable; the next commit is to ring */
 	_Atomic uint32_t prepared;          /* checkpointer: the store is ready, workers may open it */
+	_Atomic uint32_t finish;            /* supervisor: no writer is left, make the last checkpoint */
 	_Atomic uint32_t died; /* supervisor: processes that died so far; their readers want reaping */
 	_Atomic uint32_t clean_wanted; /* workers: a topic was deleted */
 	_Atomic uint64_t

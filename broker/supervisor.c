@@ -45,7 +45,7 @@ static struct supervisor {
 	struct listeners listeners;
 	struct acceptor acceptor;
 	ev_io rung;
-	ev_signal on_term, on_int, on_child;
+	ev_signal on_term, on_int, on_hup, on_child;
 	ev_timer respawn, deadline, lock_watch;
 } sv;
 
@@ -95,8 +95,10 @@ bury(int slot, int status)
 	atomic_store(&shared->connections, 0);
 	store_slot_clear(&sv.family.shared->store, slot);
 	atomic_fetch_add(&shared->restarts, 1);
-	if (child->kind == CHILD_CHECKPOINTER && sv.state <= RUNNING)
+	if (child->kind == CHILD_CHECKPOINTER && sv.state <= DRAINING)
 		atomic_store(&sv.family.shared->store.writes_ok, 0);
+	if (child->kind == CHILD_CHECKPOINTER && sv.state == FINISHING && status != 0)
+		sv.status = EXIT_STATUS_FAILED; /* the last checkpoint was not made */
 	console_the_others(slot);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_HOPELESS && sv.state < DRAINING) {
 		sv.status = EXIT_STATUS_FAILED;
@@ -217,6 +219,7 @@ advance(void)
 		spawn_wanted(); /* while draining, only the checkpointer: answers wait for it */
 	if (sv.state == DRAINING && writers_are_gone()) {
 		children_want(&sv.children, CHILD_CHECKPOINTER, false);
+		atomic_store(&sv.family.shared->finish, 1);
 		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
 		state_set(FINISHING);
 	}
@@ -232,7 +235,7 @@ on_stop(struct ev_loop *loop, ev_signal *w, int revents)
 	(void)loop, (void)revents;
 	if (sv.state >= DRAINING)
 		return;
-	diag_info("stopping", D_C("signal", w->signum == SIGINT ? "SIGINT" : "SIGTERM"));
+	diag_info("stopping", D_C("signal", strsignal(w->signum)), D_INT("number", w->signum));
 	state_set(DRAINING);
 	advance();
 }
@@ -269,6 +272,7 @@ leave_parent(void)
 {
 	ev_signal_stop(sv.loop, &sv.on_term);
 	ev_signal_stop(sv.loop, &sv.on_int);
+	ev_signal_stop(sv.loop, &sv.on_hup);
 	ev_signal_stop(sv.loop, &sv.on_child);
 	ev_loop_destroy(sv.loop);
 	listeners_close(&sv.listeners);
@@ -317,6 +321,8 @@ watch_everything(void)
 	ev_signal_start(sv.loop, &sv.on_term);
 	ev_signal_init(&sv.on_int, on_stop, SIGINT);
 	ev_signal_start(sv.loop, &sv.on_int);
+	ev_signal_init(&sv.on_hup, on_stop, SIGHUP); /* the terminal was closed */
+	ev_signal_start(sv.loop, &sv.on_hup);
 	ev_signal_init(&sv.on_child, on_child, SIGCHLD);
 	ev_signal_start(sv.loop, &sv.on_child);
 	ev_init(&sv.respawn, on_respawn);

@@ -130,6 +130,8 @@ write_batch(struct worker *w, struct list *batch)
 		return;
 	}
 	waits_tell(w, w->turn.touched, w->turn.touched_n, w->turn.touched_all, commit);
+	if (atomic_load(&w->shared->dozing))
+		wakeup_send(&w->base.family->wakeup, w->config->workers);
 	if (w->turn.clean)
 		call_the_cleaner(w);
 	settle_batch(w, batch, commit);
@@ -184,6 +186,8 @@ turn_run(struct worker *w)
 		take_batch(&w->turn, &batch);
 		write_batch(w, &batch);
 	}
+	if (list_is_empty(&w->turn.jobs))
+		w->turn.held_up_since_ms = 0;
 	worker_release_parked(w);
 	want_durable(w);
 	if (atomic_load_explicit(&w->shared->checkpoint_wanted, memory_order_relaxed))

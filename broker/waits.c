@@ -77,10 +77,13 @@ waits_look_for(struct worker *w, const struct connection *c)
 }
 
 uint64_t
-waits_visible(struct worker *w)
+waits_seen(struct worker *w)
 {
-	return w->config->durability == DURABILITY_RELAXED ? store_snapshot(worker_read(w))
-							   : atomic_load(&w->shared->store.durable);
+	uint64_t snapshot = store_snapshot(worker_read(w)), durable = atomic_load(&w->shared->store.durable);
+
+	if (w->config->durability == DURABILITY_RELAXED)
+		return snapshot;
+	return snapshot < durable ? snapshot : durable; /* the snapshot may be older than this look */
 }
 
 static void
@@ -116,7 +119,8 @@ poke(struct worker *w, int slot, bool visible)
 		atomic_store(&w->shared->checkpoint_wanted, 1);
 		return;
 	}
-	atomic_store(&other->look, LOOK_APPENDED);
+	uint32_t none = 0; /* LOOK_ALL, once said, stands */
+	atomic_compare_exchange_strong(&other->look, &none, LOOK_APPENDED);
 	wakeup_send(&w->base.family->wakeup, slot);
 }
 

@@ -51,7 +51,10 @@ void waits_look(struct worker *w, bool all);
 void waits_look_for(struct worker *w, const struct connection *c);
 /* Committer's side: these partitions (by hash) moved in this commit; all: more than could be noted. */
 void waits_tell(struct worker *w, const uint32_t *hashes, int n, bool all, uint64_t commit);
-/* The commit number up to which readers see everything now. */
-uint64_t waits_visible(struct worker *w);
+/*
+ * The commits up to this number are accounted for by whoever looks through this callback's snapshot: it holds
+ * them, and they were visible when it was asked. Ask before looking.
+ */
+uint64_t waits_seen(struct worker *w);
 
 #endif

@@ -90,8 +90,13 @@ flush_connections(struct worker *w)
 static void
 feed_starved(struct worker *w)
 {
-	if (!list_is_empty(&w->starved))
-		ev_timer_start(w->base.loop, &w->pressure);
+	if (list_is_empty(&w->starved))
+		return;
+	ev_timer_start(w->base.loop, &w->pressure);
+	if (worker_is_full(w)) {
+		waits_look(w, true); /* over the budget no fetch waits: what they hold is wanted */
+		worker_read_end(w);
+	}
 	while (!list_is_empty(&w->starved)) {
 		struct list *first = w->starved.next;
 		connection_feed(LIST_OF(first, struct connection, in_starved));
@@ -110,6 +115,7 @@ work(struct worker *w)
 		flush_connections(w);
 		worker_read_end(w);
 	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
+	turn_run(w); /* nothing to commit any more; but what was parked by the flushes must be announced */
 	feed_starved(w);
 	shed_slow_readers(w);
 }
@@ -165,13 +171,19 @@ static void
 on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 {
 	struct worker *w = watcher->data;
+	enum handoff_result result;
 	uint8_t listener;
 	int fd;
 
 	(void)loop, (void)revents;
-	while ((fd = handoff_receive(&w->base.family->handoff[w->base.slot], &listener)) >= 0) {
+	while ((result = handoff_receive(&w->base.family->handoff[w->base.slot], &fd, &listener)) !=
+	       HANDOFF_NOTHING) {
 		atomic_fetch_add(&w->slot->taken, 1);
-		connection_open(w, fd, listener);
+		if (result == HANDOFF_CONNECTION)
+			connection_open(w, fd, listener);
+		else
+			diag_warn("connection lost: no descriptor is left for it",
+				  D_INT("connections", w->connection_n));
 	}
 }
 
@@ -189,8 +201,8 @@ on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return; /* least recently active first */
-		if (c->call_n > 0 || c->internal)
-			continue;
+		if (c->internal || (c->call_n > 0 && buf_len(&c->pending) == 0))
+			continue; /* it is we who owe something */
 		diag_debug("connection is idle, closing it", D_INT("connection", c->id),
 			   D_C("client", c->peer));
 		connection_doom(c);
@@ -215,6 +227,8 @@ on_leave(void *arg)
 	struct worker *w = arg;
 	static ev_timer enough;
 
+	if (w->draining)
+		return; /* from the supervisor, and once more for the whole process group */
 	w->draining = true;
 	ev_io_stop(w->base.loop, &w->arrivals);
 	LIST_EACH (&w->connections, it)
@@ -241,7 +255,7 @@ on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (c->active_ms > before)
 			return;
-		if (c->chunk == NULL || c->call_n > 0 || c->internal || !list_is_empty(&c->in_starved))
+		if (c->chunk == NULL || c->call_n > 0 || c->internal || connection_is_starved(c))
 			continue;
 		diag_warn("connection closed: half a request, then silence, while memory is short",
 			  D_INT("connection", c->id), D_C("client", c->peer));

@@ -79,7 +79,7 @@ static const struct config_option options[] = {
 
 	/* --- retention --- */
 	{ .name = "log.cleanup.policy", .kind = CONFIG_CHOICES, .standard = "delete", .choices = cleanups, .offset = AT(topic.cleanup_policy),
-	  .help = "What becomes of old records: delete (by age and size), compact (the last of each key stays), or both." },
+	  .help = "What becomes of old records: delete (by age and size), compact (records without a key are refused; old values stay for now: compaction is not done yet), or both." },
 	{ .name = "log.retention.ms", .kind = CONFIG_LONG, ANY_LONG, .unit = "ms", .offset = AT(log_retention_ms),
 	  .behind = "log.retention.minutes",
 	  .help = "How long records are kept; -1: for ever. Wins over log.retention.minutes and log.retention.hours." },
@@ -148,7 +148,7 @@ static const struct config_option options[] = {
 	/* --- what a topic may set for itself --- */
 	{ .name = "cleanup.policy", .scope = CONFIG_TOPIC, .behind = "log.cleanup.policy", .kind = CONFIG_CHOICES, .choices = cleanups,
 	  .offset = TOPIC_AT(cleanup_policy),
-	  .help = "What becomes of old records: delete (by age and size), compact (the last of each key stays), or both." },
+	  .help = "What becomes of old records: delete (by age and size), compact (records without a key are refused; old values stay for now: compaction is not done yet), or both." },
 	{ .name = "compression.type", .scope = CONFIG_TOPIC, .behind = "compression.type", .kind = CONFIG_CHOICE, .choices = compressions,
 	  .offset = TOPIC_AT(compression),
 	  .help = "Only producer is served: batches are kept exactly as the producer compressed them." },

@@ -296,8 +296,8 @@ line_begin(enum diag_level level, const char *event)
 	}
 	put("{\"time\":\"");
 	put_time();
-	putf("\",\"level\":\"%s\",\"process\":\"%s\",\"pid\":%d,\"event\":", level_names[level], diag.process,
-	     pid);
+	putf("\",\"level\":\"%s\",\"source\":\"%s\",\"source_pid\":%d,\"event\":", level_names[level],
+	     diag.process, pid);
 	put_quoted(str_of(event));
 }
 

@@ -5,7 +5,7 @@
  * that speaks, an event in a few words, and named values:
  *
  *	text   2026-11-22T14:40:15.123Z INFO  worker-0[4711] connection opened client=127.0.0.1:50412
- *	json   {"time":"...","level":"info","process":"worker-0","pid":4711,"event":"connection opened",...}
+ *	json   {"time":"...","level":"info","source":"worker-0","source_pid":4711,"event":"connection opened",...}
  *
  * Call order: diag_setup() once, diag_process() after each fork, then the macros (which work before, too:
  * info, as text). A value is escaped so that no client-supplied byte can forge a line or command a terminal,

@@ -1,4 +1,4 @@
-/* The one place that knows the version; `broker --version` and ApiVersions' software name print it. */
+/* The one place that knows the version; `broker --version` prints it. */
 #ifndef COMMON_VERSION_H
 #define COMMON_VERSION_H
 

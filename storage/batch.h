@@ -70,11 +70,14 @@ struct batch_fault {
 /*
  * Check that the n bytes at `at` are exactly one valid batch from a producer, and decode its header.
  * Uncompressed records are walked one by one (lengths, offset deltas, counts, keys where required);
- * compressed ones are opened only where keys are required. CORRUPT_MESSAGE        cut, wrong CRC, lengths
- * or counts that cannot be INVALID_RECORD         more than one batch, control batch from a client,
- * record without key, bad deltas, negative count UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
- * UNSUPPORTED_COMPRESSION_TYPE     zstd where not allowed, unknown codec MESSAGE_TOO_LARGE      over
- * max_bytes
+ * compressed ones are opened only where keys are required, up to 64 MB, and only looked at for keys.
+ *
+ *	CORRUPT_MESSAGE                  cut, wrong CRC, a length that cannot be
+ *	INVALID_RECORD                   more than one batch, control batch from a client, record without
+ *	                                 key, bad deltas, lengths or counts, compression that is damaged
+ *	UNSUPPORTED_FOR_MESSAGE_FORMAT   magic 0 or 1
+ *	UNSUPPORTED_COMPRESSION_TYPE     zstd where not allowed, unknown codec
+ *	MESSAGE_TOO_LARGE                over max_bytes, or over 64 MB when opened
  */
 MUST_CHECK enum err batch_check(const uint8_t *at, size_t n, const struct batch_rules *rules,
 				struct batch *out, struct batch_fault *fault);

@@ -1,6 +1,7 @@
 /*
  * catalog: topics. Three tables that always change together: `topic` by number, and `tname` and `tid`,
- * which lead to the number. Rows of a topic's partitions bear its number, which is never used again: a
+ * which lead to the number. A row of `tname` stands for all names that differ in '.' and '_' alone, of which
+ * one topic at most has one; so a single look-up says whether a name is free. Rows of a topic's partitions bear its number, which is never used again: a
  * topic that is deleted and made again under its old name has nothing in common with the old one, whose
  * rows store_clean() frees in its own time.
  */
@@ -126,26 +127,61 @@ topic_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, str
 					       : env_error(txn->store, MDB_CORRUPTED, "read a topic's row");
 }
 
+/* The number that a row of `tname` or `tid` leads to. */
+static enum err
+find_number(struct store_txn *txn, enum table table, const void *key, size_t n, uint32_t *number, bool *found)
+{
+	struct bytes row;
+	enum err e = txn_get(txn, table, key, n, &row);
+	*found = e == ERR_NONE && row.n == 4;
+	*number = *found ? get_u32(row.at) : 0;
+	return e;
+}
+
 static enum err
 find(struct store_txn *txn, enum table table, const void *key, size_t n, enum err absent, struct arena *arena,
      struct topic *out)
 {
-	struct bytes row;
-	enum err e = txn_get(txn, table, key, n, &row);
-	if (e != ERR_NONE)
-		return e;
-	if (row.n != 4)
-		return absent;
-	e = topic_by_number(txn, get_u32(row.at), arena, out);
+	uint32_t number;
+	bool found;
+	enum err e = find_number(txn, table, key, n, &number, &found);
+	if (e != ERR_NONE || !found)
+		return e != ERR_NONE ? e : absent;
+	e = topic_by_number(txn, number, arena, out);
 	return e == ERR_UNKNOWN_TOPIC_OR_PARTITION ? absent : e;
+}
+
+/*
+ * Key of `tname`. Kafka names metrics after topics, with '_' for '.'; so names that differ in nothing else
+ * must not coexist, and share one key.
+ */
+struct name_key {
+	char at[NAME_MAX_BYTES];
+	size_t n;
+};
+
+/* False: no topic can have this name. */
+static bool
+name_key(struct name_key *key, struct str name)
+{
+	key->n = 0;
+	if (name.n <= 0 || name.n > NAME_MAX_BYTES)
+		return false;
+	for (; key->n < (size_t)name.n; key->n++)
+		key->at[key->n] = name.at[key->n] == '.' ? '_' : name.at[key->n];
+	return true;
 }
 
 enum err
 topic_by_name(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out)
 {
-	if (name.n <= 0 || name.n > NAME_MAX_BYTES)
+	struct name_key key;
+	if (!name_key(&key, name))
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	return find(txn, TABLE_TNAME, name.at, (size_t)name.n, ERR_UNKNOWN_TOPIC_OR_PARTITION, arena, out);
+	enum err e = find(txn, TABLE_TNAME, key.at, key.n, ERR_UNKNOWN_TOPIC_OR_PARTITION, arena, out);
+	if (e == ERR_NONE && !str_eq(out->name, name))
+		e = ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	return e;
 }
 
 enum err
@@ -157,11 +193,14 @@ topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena, struct t
 bool
 topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out)
 {
+	if (name.n > NAME_MAX_BYTES)
+		name.n = NAME_MAX_BYTES; /* what is after the one is after the other */
+	struct name_key key;
+	bool first = !name_key(&key, name);
 	struct scan s;
 	scan_open(&s, txn, TABLE_TNAME);
-	bool first = name.n <= 0;
-	bool row = scan_from(&s, first ? "\0" : name.at, first ? 1 : (size_t)name.n);
-	if (row && !first && s.key.n == name.n && memcmp(s.key.at, name.at, (size_t)name.n) == 0)
+	bool row = scan_from(&s, first ? "\0" : key.at, first ? 1 : key.n);
+	if (row && !first && (size_t)s.key.n == key.n && memcmp(s.key.at, key.at, key.n) == 0)
 		row = scan_next(&s);
 	uint32_t number = row && s.value.n == 4 ? get_u32(s.value.at) : 0;
 	return scan_close(&s) == ERR_NONE && row && topic_by_number(txn, number, arena, out) == ERR_NONE;
@@ -196,45 +235,24 @@ topic_name_check(struct str name)
 	return ERR_NONE;
 }
 
-/*
- * Kafka names metrics after topics, with '_' for '.'; so names that differ in nothing else must not
- * coexist.
- */
-static bool
-is_same_metric(struct bytes a, struct str b)
+enum err
+topic_name_free(struct store_txn *txn, struct str name)
 {
-	if (a.n != b.n)
-		return false;
-	for (int32_t i = 0; i < b.n; i++)
-		if (a.at[i] != (uint8_t)b.at[i] &&
-		    !((a.at[i] == '.' && b.at[i] == '_') || (a.at[i] == '_' && b.at[i] == '.')))
-			return false;
-	return true;
-}
-
-/*
- * TOPIC_ALREADY_EXISTS, or INVALID_TOPIC_EXCEPTION for a collision. Only names that share what precedes
- * the first '.' or '_' can be either.
- */
-static enum err
-check_free(struct store_txn *txn, struct str name)
-{
-	int32_t prefix = 0;
-	while (prefix < name.n && name.at[prefix] != '.' && name.at[prefix] != '_')
-		prefix++;
-	struct scan s;
-	enum err e = ERR_NONE;
-	scan_open(&s, txn, TABLE_TNAME);
-	bool row = prefix > 0 ? scan_from(&s, name.at, (size_t)prefix) : scan_from(&s, ".", 1);
-	for (; row && e == ERR_NONE; row = scan_next(&s)) {
-		if (s.key.n < prefix || memcmp(s.key.at, name.at, (size_t)prefix) != 0)
-			break;
-		if (is_same_metric(s.key, name))
-			e = memcmp(s.key.at, name.at, (size_t)name.n) == 0 ? ERR_TOPIC_ALREADY_EXISTS
-									   : ERR_INVALID_TOPIC_EXCEPTION;
-	}
-	enum err scanned = scan_close(&s);
-	return e != ERR_NONE ? e : scanned;
+	struct name_key key;
+	uint32_t number;
+	bool found;
+	struct topic other;
+	enum err e = topic_name_check(name);
+	if (e == ERR_NONE && !name_key(&key, name))
+		e = ERR_INVALID_TOPIC_EXCEPTION;
+	if (e == ERR_NONE)
+		e = find_number(txn, TABLE_TNAME, key.at, key.n, &number, &found);
+	if (e != ERR_NONE || !found)
+		return e;
+	e = topic_by_number(txn, number, &txn->arena, &other);
+	if (e != ERR_NONE)
+		return e;
+	return str_eq(other.name, name) ? ERR_TOPIC_ALREADY_EXISTS : ERR_INVALID_TOPIC_EXCEPTION;
 }
 
 /* --- changing --------------------------------------------------------------------------------------- */
@@ -258,7 +276,10 @@ put_names(struct store_txn *txn, const struct topic *topic)
 {
 	uint8_t number[4];
 	put_u32(number, topic->number);
-	enum err e = txn_put(txn, TABLE_TNAME, topic->name.at, (size_t)topic->name.n, number, sizeof(number));
+	struct name_key key;
+	bool fits = name_key(&key, topic->name);
+	CHECK(fits);
+	enum err e = txn_put(txn, TABLE_TNAME, key.at, key.n, number, sizeof(number));
 	return e == ERR_NONE
 		   ? txn_put(txn, TABLE_TID, topic->id.b, sizeof(topic->id.b), number, sizeof(number))
 		   : e;
@@ -270,9 +291,7 @@ topic_create(struct store_txn *txn, struct str name, int32_t partitions, const s
 {
 	if (partitions <= 0)
 		return ERR_INVALID_PARTITIONS;
-	enum err e = topic_name_check(name);
-	if (e == ERR_NONE)
-		e = check_free(txn, name);
+	enum err e = topic_name_free(txn, name);
 	struct topic topic = {
 		.id = uuid_random(), .name = name, .partitions = partitions, .created_ms = clock_wall_ms()
 	};
@@ -323,8 +342,9 @@ topic_delete(struct store_txn *txn, const struct topic *topic)
 	uint8_t key[KEY_TOPIC_BYTES], gone[KEY_GONE_BYTES];
 	put_u32(key, topic->number);
 	key_gone(gone, topic->number);
-	if (e == ERR_NONE)
-		e = txn_del(txn, TABLE_TNAME, now.name.at, (size_t)now.name.n);
+	struct name_key name;
+	if (e == ERR_NONE && name_key(&name, now.name))
+		e = txn_del(txn, TABLE_TNAME, name.at, name.n);
 	if (e == ERR_NONE)
 		e = txn_del(txn, TABLE_TID, now.id.b, sizeof(now.id.b));
 	if (e == ERR_NONE)

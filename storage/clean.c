@@ -328,6 +328,10 @@ find_task(struct store_txn *txn, struct clean_round *round, const struct clean_r
 		out->kind = TASK_GONE_GROUP;
 		return e;
 	}
+	if (rules->deleted_only) {
+		out->round_ended = true;
+		return ERR_NONE;
+	}
 	if (round->phase == CLEAN_PARTITIONS) {
 		e = find_partition(txn, round, rules, &found);
 		out->kind = found ? TASK_PARTITION : TASK_NONE;

@@ -13,151 +13,242 @@
 #define GROW_FROM         4096
 #define JAVA_HEADER_BYTES 16
 #define GZIP_WINDOW       (15 + 16) /* largest window; a gzip header, not zlib's */
+/* No raw block grows by more: the best of its elements makes 64 bytes of 3. */
+#define SNAPPY_GROWTH_MAX 22
 
-/* What is written to: grows by doubling up to the bound. */
-struct sink {
-	uint8_t *at;
-	size_t n, cap, max;
+struct codec_stream {
+	enum batch_codec codec;
+	enum codec_state state;
+	const uint8_t *at; /* compressed bytes not taken yet */
+	size_t n;
+	size_t max_bytes, opened;
+	size_t hint; /* lz4, zstd; 0: at the end of a frame */
+	z_stream gzip;
+	LZ4F_dctx *lz4;
+	ZSTD_DStream *zstd;
+	struct {
+		bool java, begun;
+		uint8_t *block; /* the one that is being given */
+		size_t n, given, cap;
+	} snappy;
 };
 
-/* Room for at least one more byte; false at the bound. */
-static bool
-grow(struct sink *s)
+/* --- a step: at most `room` opened bytes to `to`; how many ------------------------------------------- */
+
+static size_t
+step_gzip(struct codec_stream *s, uint8_t *to, size_t room)
 {
-	if (s->n < s->cap)
-		return true;
-	if (s->cap >= s->max)
-		return false;
-	size_t cap = s->cap > 0 ? s->cap * 2 : GROW_FROM;
-	s->cap = cap < s->max ? cap : s->max;
-	s->at = realloc(s->at, s->cap);
-	CHECK(s->at != NULL);
-	return true;
+	z_stream *z = &s->gzip;
+	z->next_in = (Bytef *)(uintptr_t)s->at;
+	z->avail_in = (uInt)s->n;
+	z->next_out = to;
+	z->avail_out = (uInt)room;
+	int rc = inflate(z, Z_NO_FLUSH);
+	size_t given = room - z->avail_out;
+	s->at += s->n - z->avail_in;
+	s->n = z->avail_in;
+	if (rc == Z_STREAM_END && s->n > 0)
+		rc = inflateReset(z);
+	if (rc != Z_OK)
+		s->state = rc == Z_STREAM_END ? CODEC_ENDED : CODEC_DAMAGED;
+	return given;
 }
 
-static bool
-open_gzip(const uint8_t *at, size_t n, struct sink *out)
+/* What a step with frames did: took `in` bytes and gave `given`. */
+static size_t
+framed(struct codec_stream *s, bool failed, size_t in, size_t given)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)at, .avail_in = (uInt)n };
-	if (n > UINT32_MAX || inflateInit2(&z, GZIP_WINDOW) != Z_OK)
-		return false;
-	int rc = Z_OK;
-	while (rc == Z_OK && grow(out)) {
-		z.next_out = out->at + out->n;
-		z.avail_out = (uInt)(out->cap - out->n);
-		rc = inflate(&z, Z_NO_FLUSH);
-		out->n = out->cap - z.avail_out;
-		if (rc == Z_STREAM_END && z.avail_in > 0)
-			rc = inflateReset(&z);
-	}
-	inflateEnd(&z);
-	return rc == Z_STREAM_END;
+	s->at += in;
+	s->n -= in;
+	if (failed || (in == 0 && given == 0))
+		s->state = CODEC_DAMAGED;
+	else if (s->n == 0 && s->hint == 0)
+		s->state = CODEC_ENDED;
+	return failed ? 0 : given;
 }
 
-static bool
-open_raw_snappy(const uint8_t *at, size_t n, struct sink *out)
+static size_t
+step_lz4(struct codec_stream *s, uint8_t *to, size_t room)
+{
+	size_t in = s->n;
+	s->hint = LZ4F_decompress(s->lz4, to, &room, s->at, &in, NULL);
+	return framed(s, LZ4F_isError(s->hint), in, room);
+}
+
+static size_t
+step_zstd(struct codec_stream *s, uint8_t *to, size_t room)
+{
+	ZSTD_inBuffer in = { .src = s->at, .size = s->n };
+	ZSTD_outBuffer out = { .dst = to, .size = room };
+	s->hint = ZSTD_decompressStream(s->zstd, &out, &in);
+	return framed(s, ZSTD_isError(s->hint), in.pos, out.pos);
+}
+
+/* A raw block can only be opened whole. */
+static enum codec_state
+open_block(struct codec_stream *s, const char *at, size_t n)
 {
 	size_t opened;
-	if (snappy_uncompressed_length((const char *)at, n, &opened) != SNAPPY_OK ||
-	    opened > out->max - out->n)
-		return false;
-	if (opened > out->cap - out->n) {
-		out->cap = out->n + opened;
-		out->at = realloc(out->at, out->cap);
-		CHECK(out->at != NULL);
+	if (snappy_uncompressed_length(at, n, &opened) != SNAPPY_OK || opened / SNAPPY_GROWTH_MAX > n)
+		return CODEC_DAMAGED;
+	if (opened > s->max_bytes - s->opened)
+		return CODEC_TOO_LARGE;
+	if (opened > s->snappy.cap) {
+		s->snappy.block = realloc(s->snappy.block, opened);
+		CHECK(s->snappy.block != NULL);
+		s->snappy.cap = opened;
 	}
-	if (opened == 0)
-		return true;
-	if (snappy_uncompress((const char *)at, n, (char *)out->at + out->n, &opened) != SNAPPY_OK)
-		return false;
-	out->n += opened;
-	return true;
+	if (opened > 0 && snappy_uncompress(at, n, (char *)s->snappy.block, &opened) != SNAPPY_OK)
+		return CODEC_DAMAGED;
+	s->snappy.n = opened;
+	s->snappy.given = 0;
+	s->opened += opened;
+	return CODEC_MORE;
 }
 
+static enum codec_state
+next_block(struct codec_stream *s)
+{
+	const uint8_t *at = s->at;
+	size_t n = s->n;
+	if (n == 0 && (s->snappy.java || s->snappy.begun))
+		return CODEC_ENDED;
+	if (s->snappy.java) {
+		if (n < 4 || get_u32(at) > n - 4)
+			return CODEC_DAMAGED;
+		n = get_u32(at);
+		at += 4;
+	}
+	s->n -= (size_t)(at - s->at) + n;
+	s->at = at + n;
+	s->snappy.begun = true;
+	return open_block(s, (const char *)at, n);
+}
+
+static size_t
+step_snappy(struct codec_stream *s, uint8_t *to, size_t room)
+{
+	size_t left = s->snappy.n - s->snappy.given;
+	if (left == 0) {
+		s->state = next_block(s);
+		return 0;
+	}
+	if (left < room)
+		room = left;
+	memcpy(to, s->snappy.block + s->snappy.given, room);
+	s->snappy.given += room;
+	return room;
+}
+
+/* --- streams ---------------------------------------------------------------------------------------- */
+
 static bool
-open_snappy(const uint8_t *at, size_t n, struct sink *out)
+begin(struct codec_stream *s)
 {
 	static const uint8_t java[8] = { 0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0 };
-	if (n < JAVA_HEADER_BYTES || memcmp(at, java, sizeof(java)) != 0)
-		return open_raw_snappy(at, n, out);
-	for (at += JAVA_HEADER_BYTES, n -= JAVA_HEADER_BYTES; n > 0;) {
-		if (n < 4 || get_u32(at) > n - 4)
-			return false;
-		size_t block = get_u32(at);
-		if (!open_raw_snappy(at + 4, block, out))
-			return false;
-		at += 4 + block;
-		n -= 4 + block;
+	switch (s->codec) {
+	case CODEC_GZIP:
+		return s->n <= UINT32_MAX && inflateInit2(&s->gzip, GZIP_WINDOW) == Z_OK;
+	case CODEC_SNAPPY:
+		s->snappy.java = s->n >= JAVA_HEADER_BYTES && memcmp(s->at, java, sizeof(java)) == 0;
+		s->at += s->snappy.java ? JAVA_HEADER_BYTES : 0;
+		s->n -= s->snappy.java ? JAVA_HEADER_BYTES : 0;
+		return true;
+	case CODEC_LZ4:
+		return !LZ4F_isError(LZ4F_createDecompressionContext(&s->lz4, LZ4F_VERSION));
+	case CODEC_ZSTD:
+		s->zstd = ZSTD_createDStream();
+		CHECK(s->zstd != NULL);
+		return true;
+	case CODEC_NONE:
+		break;
 	}
-	return true;
+	return false;
 }
 
-static bool
-open_lz4(const uint8_t *at, size_t n, struct sink *out)
+struct codec_stream *
+codec_stream_open(enum batch_codec codec, const uint8_t *at, size_t n, size_t max_bytes)
 {
-	LZ4F_dctx *d;
-	if (LZ4F_isError(LZ4F_createDecompressionContext(&d, LZ4F_VERSION)))
-		return false;
-	size_t hint = 1; /* 0: at the end of a frame */
-	bool good = true;
-	while (good && (n > 0 || hint != 0) && grow(out)) {
-		size_t in = n, room = out->cap - out->n;
-		hint = LZ4F_decompress(d, out->at + out->n, &room, at, &in, NULL);
-		good = !LZ4F_isError(hint) && (in > 0 || room > 0);
-		at += in;
-		n -= in;
-		out->n += room;
-	}
-	LZ4F_freeDecompressionContext(d);
-	return good && n == 0 && hint == 0;
+	struct codec_stream *s = malloc(sizeof(*s));
+	CHECK(s != NULL);
+	*s = (struct codec_stream){ .codec = codec, .at = at, .n = n, .max_bytes = max_bytes, .hint = 1 };
+	s->state = begin(s) ? CODEC_MORE : CODEC_DAMAGED;
+	return s;
 }
 
-static bool
-open_zstd(const uint8_t *at, size_t n, struct sink *out)
+static size_t
+step(struct codec_stream *s, uint8_t *to, size_t room)
 {
-	ZSTD_DStream *d = ZSTD_createDStream();
-	CHECK(d != NULL);
-	ZSTD_inBuffer in = { .src = at, .size = n };
-	size_t hint = 1;
-	bool good = true;
-	while (good && (in.pos < in.size || hint != 0) && grow(out)) {
-		ZSTD_outBuffer room = { .dst = out->at + out->n, .size = out->cap - out->n };
-		size_t before = in.pos;
-		hint = ZSTD_decompressStream(d, &room, &in);
-		good = !ZSTD_isError(hint) && (in.pos > before || room.pos > 0);
-		out->n += room.pos;
+	if (s->codec == CODEC_SNAPPY)
+		return step_snappy(s, to, room); /* counts whole blocks */
+	if (room > s->max_bytes - s->opened)
+		room = s->max_bytes - s->opened;
+	if (room == 0) {
+		s->state = CODEC_TOO_LARGE;
+		return 0;
 	}
-	ZSTD_freeDStream(d);
-	return good && in.pos == in.size && hint == 0;
+	size_t given = s->codec == CODEC_GZIP  ? step_gzip(s, to, room)
+		       : s->codec == CODEC_LZ4 ? step_lz4(s, to, room)
+					       : step_zstd(s, to, room);
+	s->opened += given;
+	return given;
 }
+
+size_t
+codec_stream_read(struct codec_stream *s, uint8_t *to, size_t n)
+{
+	size_t given = 0;
+	while (s->state == CODEC_MORE && given < n)
+		given += step(s, to + given, n - given);
+	return given;
+}
+
+enum codec_state
+codec_stream_state(const struct codec_stream *s)
+{
+	return s->state;
+}
+
+size_t
+codec_stream_opened(const struct codec_stream *s)
+{
+	return s->opened;
+}
+
+void
+codec_stream_close(struct codec_stream *s)
+{
+	inflateEnd(&s->gzip); /* does nothing where it was never begun; the same holds for the others */
+	LZ4F_freeDecompressionContext(s->lz4);
+	ZSTD_freeDStream(s->zstd);
+	free(s->snappy.block);
+	free(s);
+}
+
+/* --- all at once ------------------------------------------------------------------------------------ */
 
 enum err
 codec_open(enum batch_codec codec, const uint8_t *at, size_t n, size_t max_bytes, uint8_t **out,
 	   size_t *out_n)
 {
-	struct sink sink = { .max = max_bytes };
-	bool good = false;
-	switch (codec) {
-	case CODEC_GZIP:
-		good = open_gzip(at, n, &sink);
-		break;
-	case CODEC_SNAPPY:
-		good = open_snappy(at, n, &sink);
-		break;
-	case CODEC_LZ4:
-		good = open_lz4(at, n, &sink);
-		break;
-	case CODEC_ZSTD:
-		good = open_zstd(at, n, &sink);
-		break;
-	case CODEC_NONE:
-		break;
+	struct codec_stream *s = codec_stream_open(codec, at, n, max_bytes);
+	uint8_t *opened = NULL;
+	size_t got = 0;
+	for (size_t cap = 0; s->state == CODEC_MORE;) {
+		if (got == cap) {
+			cap = cap > 0 ? cap * 2 : GROW_FROM;
+			opened = realloc(opened, cap);
+			CHECK(opened != NULL);
+		}
+		got += codec_stream_read(s, opened + got, cap - got);
 	}
+	bool good = s->state == CODEC_ENDED;
+	codec_stream_close(s);
 	if (!good) {
-		free(sink.at);
+		free(opened);
 		return ERR_CORRUPT_MESSAGE;
 	}
-	*out = sink.at;
-	*out_n = sink.n;
+	*out = opened;
+	*out_n = got;
 	return ERR_NONE;
 }

@@ -17,7 +17,7 @@
  *	topic  topic u32                             uuid 16, partitions u32, created ms i64, name length u16,
  *	                                             name, settings u16, per setting: key length u16, key,
  *	                                             value length u16, value
- *	tname  name                                  topic u32
+ *	tname  name, with '_' for every '.'          topic u32
  *	tid    uuid 16                               topic u32
  *	part   topic u32, partition u32              PART_BYTES, see below; no row: never written to
  *	log    topic u32, partition u32,             a slice of a run (below)
@@ -98,8 +98,24 @@ enum table {
 #define RUN_BYTES  (16 * ROW_BYTES)
 #define SPAN_BYTES (1024 * 1024)
 
-#define PART_TRAIL 3
-#define PART_BYTES (68 + PART_TRAIL * 16)
+/* Where the fields of a `part` row are. */
+enum {
+	PART_LOG_START = 0,
+	PART_LOG_END = 8,
+	PART_ROW_START = 16,
+	PART_BYTES_HELD = 24,
+	PART_LEADER_EPOCH = 32,
+	PART_SPAN_START = 36,
+	PART_SPAN_BYTES = 44,
+	PART_SPAN_MAX = 52,
+	PART_SPAN_OPENED = 60,
+	PART_TRAIL_FROM = 68,
+};
+
+#define PART_TRAIL           3
+#define PART_TRAIL_END(i)    (PART_TRAIL_FROM + (i)*16)
+#define PART_TRAIL_COMMIT(i) (PART_TRAIL_END(i) + 8)
+#define PART_BYTES           PART_TRAIL_END(PART_TRAIL)
 
 #define PROD_BATCHES 5
 #define PROD_BYTES   (12 + PROD_BATCHES * 24)

@@ -14,36 +14,36 @@ get_i64(const uint8_t *at)
 void
 part_decode(const uint8_t row[PART_BYTES], struct part *out)
 {
-	out->log_start = get_i64(row);
-	out->log_end = get_i64(row + 8);
-	out->row_start = get_i64(row + 16);
-	out->bytes = get_i64(row + 24);
-	out->leader_epoch = (int32_t)get_u32(row + 32);
-	out->span.start = get_i64(row + 36);
-	out->span.bytes = get_i64(row + 44);
-	out->span.max_timestamp = get_i64(row + 52);
-	out->span.opened_ms = get_i64(row + 60);
+	out->log_start = get_i64(row + PART_LOG_START);
+	out->log_end = get_i64(row + PART_LOG_END);
+	out->row_start = get_i64(row + PART_ROW_START);
+	out->bytes = get_i64(row + PART_BYTES_HELD);
+	out->leader_epoch = (int32_t)get_u32(row + PART_LEADER_EPOCH);
+	out->span.start = get_i64(row + PART_SPAN_START);
+	out->span.bytes = get_i64(row + PART_SPAN_BYTES);
+	out->span.max_timestamp = get_i64(row + PART_SPAN_MAX);
+	out->span.opened_ms = get_i64(row + PART_SPAN_OPENED);
 	for (int i = 0; i < PART_TRAIL; i++) {
-		out->trail[i].end = get_i64(row + 68 + i * 16);
-		out->trail[i].commit = get_u64(row + 76 + i * 16);
+		out->trail[i].end = get_i64(row + PART_TRAIL_END(i));
+		out->trail[i].commit = get_u64(row + PART_TRAIL_COMMIT(i));
 	}
 }
 
 void
 part_encode(const struct part *part, uint8_t row[PART_BYTES])
 {
-	put_u64(row, (uint64_t)part->log_start);
-	put_u64(row + 8, (uint64_t)part->log_end);
-	put_u64(row + 16, (uint64_t)part->row_start);
-	put_u64(row + 24, (uint64_t)part->bytes);
-	put_u32(row + 32, (uint32_t)part->leader_epoch);
-	put_u64(row + 36, (uint64_t)part->span.start);
-	put_u64(row + 44, (uint64_t)part->span.bytes);
-	put_u64(row + 52, (uint64_t)part->span.max_timestamp);
-	put_u64(row + 60, (uint64_t)part->span.opened_ms);
+	put_u64(row + PART_LOG_START, (uint64_t)part->log_start);
+	put_u64(row + PART_LOG_END, (uint64_t)part->log_end);
+	put_u64(row + PART_ROW_START, (uint64_t)part->row_start);
+	put_u64(row + PART_BYTES_HELD, (uint64_t)part->bytes);
+	put_u32(row + PART_LEADER_EPOCH, (uint32_t)part->leader_epoch);
+	put_u64(row + PART_SPAN_START, (uint64_t)part->span.start);
+	put_u64(row + PART_SPAN_BYTES, (uint64_t)part->span.bytes);
+	put_u64(row + PART_SPAN_MAX, (uint64_t)part->span.max_timestamp);
+	put_u64(row + PART_SPAN_OPENED, (uint64_t)part->span.opened_ms);
 	for (int i = 0; i < PART_TRAIL; i++) {
-		put_u64(row + 68 + i * 16, (uint64_t)part->trail[i].end);
-		put_u64(row + 76 + i * 16, part->trail[i].commit);
+		put_u64(row + PART_TRAIL_END(i), (uint64_t)part->trail[i].end);
+		put_u64(row + PART_TRAIL_COMMIT(i), part->trail[i].commit);
 	}
 }
 

@@ -77,6 +77,19 @@ read_headers(struct record_source *r, struct record *out)
 	out->headers = (struct bytes){ .at = begin, .n = (int32_t)(r->at - begin) };
 }
 
+int64_t
+record_offset(const struct batch *b, int32_t delta)
+{
+	return (int64_t)((uint64_t)b->base_offset + (uint64_t)(int64_t)delta);
+}
+
+int64_t
+record_timestamp(const struct batch *b, int64_t delta_ms)
+{
+	return batch_is_log_append_time(b) ? b->max_timestamp
+					   : (int64_t)((uint64_t)b->base_timestamp + (uint64_t)delta_ms);
+}
+
 bool
 record_read(struct record_source *r, const struct batch *b, struct record *out)
 {
@@ -86,10 +99,8 @@ record_read(struct record_source *r, const struct batch *b, struct record *out)
 		return false;
 	struct record_source in = { .at = body.at, .end = body.at + body.n };
 	(void)read_bytes(&in, 1); /* attributes: none are in use */
-	/* Deltas are a client's: they may be anything, the sum is taken modulo 2^64 as Java does. */
-	int64_t timestamp = (int64_t)((uint64_t)b->base_timestamp + (uint64_t)read_i64(&in));
-	out->timestamp = batch_is_log_append_time(b) ? b->max_timestamp : timestamp;
-	out->offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)(int64_t)read_i32(&in));
+	out->timestamp = record_timestamp(b, read_i64(&in));
+	out->offset = record_offset(b, read_i32(&in));
 	out->key = read_nullable(&in);
 	out->value = read_nullable(&in);
 	out->header_count = read_i32(&in);
@@ -98,6 +109,22 @@ record_read(struct record_source *r, const struct batch *b, struct record *out)
 	read_headers(&in, out);
 	if (in.failed || in.at != in.end)
 		r->failed = true;
+	return !r->failed;
+}
+
+bool
+record_read_head(struct record_source *r, const struct batch *b, struct record_head *out, int32_t *rest)
+{
+	int32_t n = read_i32(r);
+	const uint8_t *body = r->at;
+	(void)read_bytes(r, 1); /* attributes */
+	out->timestamp = record_timestamp(b, read_i64(r));
+	out->offset = record_offset(b, read_i32(r));
+	out->key_bytes = read_i32(r);
+	ptrdiff_t head = r->at - body;
+	if (n < head || out->key_bytes < -1 || out->key_bytes > n - head)
+		r->failed = true;
+	*rest = r->failed ? 0 : n - (int32_t)head;
 	return !r->failed;
 }
 

@@ -166,7 +166,10 @@ MUST_CHECK enum err topic_by_name(struct store_txn *txn, struct str name, struct
 /* UNKNOWN_TOPIC_ID. */
 MUST_CHECK enum err topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena,
 				struct topic *out);
-/* The first topic whose name is after `name` (null: the first of all) in memcmp order; false at the end. */
+/*
+ * The first topic whose name is after `name` (null: the first of all) in memcmp order, where '.' counts as
+ * '_'; false at the end. `name` need not be a topic's.
+ */
 bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out);
 /* Value set for this topic; null: not set, the broker's default holds. */
 struct str topic_setting(const struct topic *topic, const char *key);
@@ -177,8 +180,12 @@ struct str topic_setting(const struct topic *topic, const char *key);
  */
 MUST_CHECK enum err topic_name_check(struct str name);
 /*
- * TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION, also where the name collides with another ('.' and '_'
- * are one); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
+ * May a topic of this name be created? TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION: as topic_name_check(),
+ * or the name collides with another topic's ('.' and '_' are one).
+ */
+MUST_CHECK enum err topic_name_free(struct store_txn *txn, struct str name);
+/*
+ * TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION: as topic_name_free(); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
  */
 MUST_CHECK enum err topic_create(struct store_txn *txn, struct str name, int32_t partitions,
 				 const struct topic_setting *settings, int32_t setting_n, struct arena *arena,
@@ -256,8 +263,12 @@ struct log_position {
 	int64_t offset, timestamp; /* -1, -1: none */
 };
 /*
- * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Opens
- * compressed batches.
+ * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Looks into
+ * batches, and opens compressed ones as far as that record.
+ *
+ * Into 64 MB per transaction, opened bytes included, whatever they are asked for. From then on, and where a
+ * batch is damaged inside, the answer is the batch that has the record by its header: its base offset, which
+ * is at or before the record's, and its greatest timestamp, which is >= timestamp_ms.
  */
 MUST_CHECK enum err log_find_time(struct store_txn *txn, const struct topic *topic, int32_t index,
 				  int64_t timestamp_ms, int64_t end, struct log_position *out);
@@ -329,12 +340,13 @@ struct clean_rules {
 	int64_t producer_expiry_ms;
 	int64_t offsets_retention_ms; /* of groups without members, since the commit or since the last left */
 	int64_t now_ms;
+	bool deleted_only; /* nothing but rows of deleted topics and groups; a round under way stays where it is */
 };
 /*
- * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then what
- * retention.ms and retention.bytes let go (the log start moves first), then forgotten producers, then
- * offsets of deleted topics and of groups that have been without members for long, and groups that have
- * neither members nor offsets. *more: call again soon.
+ * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then, unless
+ * deleted_only, what retention.ms and retention.bytes let go (the log start moves first), then forgotten
+ * producers, then offsets of deleted topics and of groups that have been without members for long, and
+ * groups that have neither members nor offsets. *more: call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

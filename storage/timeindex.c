@@ -4,10 +4,8 @@
 
 #include "storage/append.h"
 #include "storage/env.h"
+#include "storage/heads.h"
 #include "storage/run.h"
-
-/* What a batch may be when opened, in a search by time. */
-#define RECORDS_BYTES_MAX ((size_t)128 * 1024 * 1024)
 
 /* --- spans ------------------------------------------------------------------------------------------ */
 
@@ -150,38 +148,67 @@ walk_next(struct walk *w)
 
 /* --- the record within a batch ---------------------------------------------------------------------- */
 
-/* The first record whose timestamp is >= t; false: none, in spite of the header. */
-static bool
-find_record(const struct batch *batch, int64_t timestamp_ms, struct log_position *out)
+/*
+ * Batches are copied and opened at a client's word, as often as it asks, and a few KB of them may open to
+ * GB. So a transaction looks into this much of them; from then on its answers are whole batches.
+ */
+#define SEARCHED_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* As near as the header leads. */
+static struct log_position
+whole_batch(const struct run_batch *batch)
 {
-	struct record_reader *reader;
-	if (records_open(batch, RECORDS_BYTES_MAX, &reader) != ERR_NONE) {
-		/* Compressed by a client, never opened by us, and damaged: as near as the header leads. */
-		*out =
-		    (struct log_position){ .offset = batch->base_offset, .timestamp = batch->max_timestamp };
-		return true;
-	}
-	struct record record;
+	return (struct log_position){ .offset = batch->base_offset, .timestamp = batch->max_timestamp };
+}
+
+static bool
+spend(struct store_txn *txn, size_t bytes)
+{
+	size_t left = SEARCHED_BYTES_MAX - txn->searched_bytes;
+	txn->searched_bytes += bytes < left ? bytes : left;
+	return bytes < left;
+}
+
+enum found { FOUND, FOUND_NONE, FOUND_UNKNOWN };
+
+/*
+ * The first record whose timestamp is >= t; none, in spite of the header; or unknown: compressed by a
+ * client, never opened by us, and damaged, or too large.
+ */
+static enum found
+find_record(struct store_txn *txn, const struct batch *batch, int64_t timestamp_ms, struct log_position *out)
+{
+	struct heads heads;
+	struct record_head head;
 	bool found = false;
-	while (!found && records_next(reader, &record))
-		found = record.timestamp >= timestamp_ms;
+	heads_open(&heads, batch, SEARCHED_BYTES_MAX - txn->searched_bytes);
+	while (!found && heads_next(&heads, &head))
+		found = head.timestamp >= timestamp_ms;
 	if (found)
-		*out = (struct log_position){ .offset = record.offset, .timestamp = record.timestamp };
-	records_close(reader);
-	return found;
+		*out = (struct log_position){ .offset = head.offset, .timestamp = head.timestamp };
+	bool none = !found && heads_end(&heads) == CODEC_ENDED;
+	(void)spend(txn, heads_opened(&heads));
+	heads_close(&heads);
+	return found ? FOUND : none ? FOUND_NONE : FOUND_UNKNOWN;
 }
 
 static bool
 find_in_batch(struct walk *w, int64_t timestamp_ms, struct log_position *out)
 {
+	*out = whole_batch(&w->batch);
+	if (!spend(w->scan.txn, (size_t)w->batch.bytes))
+		return true;
 	uint8_t *copy = malloc((size_t)w->batch.bytes);
 	CHECK(copy != NULL);
 	struct batch batch;
-	bool found = run_walk_copy(&w->run, w->batch_pos, copy, w->batch.bytes) &&
-		     batch_parse(copy, (size_t)w->batch.bytes, &batch) &&
-		     find_record(&batch, timestamp_ms, out);
+	enum found found = FOUND_UNKNOWN;
+	if (run_walk_copy(&w->run, w->batch_pos, copy, w->batch.bytes) &&
+	    batch_parse(copy, (size_t)w->batch.bytes, &batch))
+		found = find_record(w->scan.txn, &batch, timestamp_ms, out);
 	free(copy);
-	return found;
+	if (found == FOUND_NONE)
+		*out = (struct log_position){ .offset = -1, .timestamp = -1 };
+	return found != FOUND_NONE;
 }
 
 /* --- searching -------------------------------------------------------------------------------------- */

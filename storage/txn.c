@@ -91,6 +91,7 @@ store_read_end(struct store_txn *txn)
 	arena_reset(&txn->arena);
 	txn->open = false;
 	txn->now_ms = 0;
+	txn->searched_bytes = 0;
 }
 
 /* --- writing ---------------------------------------------------------------------------------------- */

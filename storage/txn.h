@@ -33,8 +33,9 @@ struct store_txn {
 	struct touched *touched; /* partitions with changes not yet in their rows: partition.h */
 	int32_t touched_n, touched_cap;
 	uint64_t appended_bytes;
-	uint64_t file_end; /* when it began */
-	int64_t now_ms;    /* wall clock, read once when first needed; 0: not yet */
+	uint64_t file_end;     /* when it began */
+	int64_t now_ms;        /* wall clock, read once when first needed; 0: not yet */
+	size_t searched_bytes; /* of batches, by searches for a time: timeindex.c */
 };
 
 /* The number that a commit of this write transaction gets. */

@@ -150,6 +150,32 @@ waits_for_hidden_records(void **state)
 	}
 }
 
+/* A search may open batches: nobody gets the same one twice for one request. */
+static void
+what_is_asked_for_twice_is_refused(void **state)
+{
+	struct api_fixture *f = *state;
+	api_topic(f, "log", 2);
+	api_append(f, "log", 0, 3);
+	struct list_offsets_request_partition three[3];
+	struct list_offsets_request_topic topics[2];
+	for (int i = 0; i < 3; i++) {
+		message_defaults(&list_offsets_request_partition_message, &three[i]);
+		three[i].timestamp = -1;
+		three[i].partition_index = i % 2;
+	}
+	for (int i = 0; i < 2; i++)
+		topics[i] =
+		    (struct list_offsets_request_topic){ .name = STR("log"), .partitions = { three, 3 } };
+	struct list_offsets_request in = { .replica_id = -1, .topics = { topics, 2 } };
+	struct list_offsets_response *out = api_serve(f, &listing, 5, &in);
+	assert_int_equal(out->topics.n, 2);
+	for (int t = 0; t < 2; t++)
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(out->topics.at[t].partitions.at[i].error_code,
+					 t == 0 && i == 1 ? ERR_NONE : ERR_INVALID_REQUEST);
+}
+
 static void
 unknown_isolation_is_refused(void **state)
 {
@@ -254,6 +280,7 @@ main(void)
 		TEST(by_time),
 		TEST(names_have_versions),
 		TEST(waits_for_hidden_records),
+		TEST(what_is_asked_for_twice_is_refused),
 		TEST(unknown_isolation_is_refused),
 		TEST(unknown_topic_or_partition),
 		TEST(leader_epochs_are_compared),

@@ -170,6 +170,23 @@ compacted_topics_want_keys(void **state)
 	buf_free(&b);
 }
 
+/* Opened to look at the keys, but not without bound. */
+static void
+bombs_are_refused_where_keys_are_wanted(void **state)
+{
+	(void)state;
+	struct batch_rules rules = { .max_bytes = 64 << 20, .keys_required = true, .zstd_allowed = true };
+	struct buf b = BUF_EMPTY;
+	for (enum batch_codec codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+		struct batch_fault fault;
+		batches_make(&b, &(struct batch_spec){ .count = 7, .value_bytes = 10 << 20, .codec = codec });
+		assert_int_equal(check(&b, &rules, &fault), ERR_MESSAGE_TOO_LARGE);
+		batches_make(&b, &(struct batch_spec){ .count = 6, .value_bytes = 10 << 20, .codec = codec });
+		assert_int_equal(check(&b, &rules, &fault), ERR_NONE);
+	}
+	buf_free(&b);
+}
+
 /* The header's greatest timestamp is a client's word; uncompressed records tell the truth. */
 static void
 greatest_timestamp_is_found(void **state)
@@ -242,6 +259,7 @@ main(void)
 		cmocka_unit_test(counts_that_records_do_not_bear_out),
 		cmocka_unit_test(rules_are_kept),
 		cmocka_unit_test(compacted_topics_want_keys),
+		cmocka_unit_test(bombs_are_refused_where_keys_are_wanted),
 		cmocka_unit_test(greatest_timestamp_is_found),
 		cmocka_unit_test(every_prefix_is_refused),
 		cmocka_unit_test(damage_does_no_harm),

@@ -3,6 +3,9 @@
  * integration/.
  */
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -304,6 +307,140 @@ test_a_killed_checkpointer_delays_and_loses_nothing(void **state)
 	assert_int_equal(live_broker_stop(&b), 0);
 }
 
+/* As librdkafka from 2.3 on asks for all topics: three bytes too many, which Kafka never looks at. */
+static void
+test_bytes_behind_a_request_are_ignored(void **state)
+{
+	(void)state;
+	static const uint8_t metadata_v12[] = { 0, 0,   0,   22,  0,   3, 0, 12, 0, 0, 0, 0, 0,
+						4, 't', 'e', 's', 't', 0, 0, 0,  0, 0, 1, 0, 0 };
+	struct live_broker b = live_broker_start(dir, "-w", "1", NULL);
+	struct client c = client_connect(b.port);
+	client_send_raw(&c, metadata_v12, sizeof(metadata_v12));
+	c.asked[0].api = api_find(API_METADATA);
+	c.asked[0].version = 12;
+	c.next_correlation_id = 1;
+	const struct metadata_response *answer = client_receive(&c);
+	assert_int_equal(answer->brokers.n, 1);
+	client_create_topic(&c, "t", 1); /* and the next request begins where it should */
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* More requests than a connection's queue takes: what is read later, out of the flush, is announced as well. */
+static void
+test_what_a_flush_parks_is_announced(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "log.flush.interval.ms=60000", NULL);
+	struct client c = client_connect(b.port);
+	struct list_offsets_request_partition p;
+	message_defaults(&list_offsets_request_partition_message, &p);
+	p.timestamp = -1;
+	struct list_offsets_request_topic topic = { .name = STR("t"), .partitions = { &p, 1 } };
+	struct list_offsets_request ask = { .replica_id = -1, .topics = { &topic, 1 } };
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 200; i++)
+		client_send_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10));
+	client_send(&c, API_LIST_OFFSETS, 5, &ask);
+	int64_t before_ms = clock_monotonic_ms();
+	for (int i = 0; i < 200; i++)
+		client_receive(&c);
+	const struct list_offsets_response *end = client_receive(&c);
+	assert_int_equal(end->topics.at[0].partitions.at[0].offset, 200);
+	assert_true(clock_monotonic_ms() - before_ms < 10000);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* As systemd and `timeout` do it: the whole process group gets the signal, and then the supervisor's comes, too. */
+static void
+test_sigterm_for_everybody_at_once(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	const char *const names[] = { "worker-0", "worker-1", "checkpointer", "cleaner" };
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, 60000);
+	assert_true(client_is_quiet(&c, 20));
+	for (int i = 0; i < 4; i++)
+		kill(live_broker_process(&b, names[i]), SIGTERM);
+	int64_t before_ms = clock_monotonic_ms();
+	assert_int_equal(live_broker_stop(&b), 0);
+	assert_true(clock_monotonic_ms() - before_ms < 3000);
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	client_close(&c);
+}
+
+/* Waiting costs little: a hundred fetches that wait fit into a budget that a dozen full chunks would fill. */
+static void
+test_waiting_fetches_leave_room_for_others(void **state)
+{
+	(void)state;
+	struct live_broker b =
+	    live_broker_start(dir, "-w", "1", "-o", "queued.max.request.bytes=4194304", NULL);
+	static struct client waiting[100];
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	for (int i = 0; i < 100; i++) {
+		waiting[i] = client_connect(b.port);
+		client_send_fetch(&waiting[i], "t", 0, 0, 60000);
+	}
+	assert_true(client_is_quiet(&waiting[99], 50));
+	struct client fresh = client_connect(b.port);
+	assert_int_equal(client_produce(&fresh, "t", 0, -1, client_batch(&fresh.arena, 1, 10))->base_offset,
+			 0);
+	for (int i = 0; i < 100; i++) {
+		assert_true(client_receive_fetch(&waiting[i])->records.n > 0);
+		client_close(&waiting[i]);
+	}
+	client_close(&fresh);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+static long
+voluntary_switches(pid_t pid)
+{
+	char path[64], line[128];
+	long n = -1;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+			n = strtol(line + 24, NULL, 10);
+	fclose(f);
+	return n;
+}
+
+/* Nothing to do means nothing done; and the first commit after a doze is on disk, and visible, as soon as any other. */
+static void
+test_an_idle_broker_sleeps_and_wakes(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	for (int64_t i = 0; i < 4; i++) {
+		usleep(400000);
+		long before = voluntary_switches(live_broker_process(&b, "checkpointer"));
+		usleep(500000);
+		assert_in_range(voluntary_switches(live_broker_process(&b, "checkpointer")) - before, 0, 2);
+		assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10))->base_offset,
+				 i);
+		int64_t began_ms = clock_monotonic_ms(), visible = i;
+		while (visible <= i) {
+			client_send_fetch(&c, "t", 0, i, 0);
+			visible = client_receive_fetch(&c)->high_watermark;
+			assert_true(clock_monotonic_ms() - began_ms < 5000);
+		}
+	}
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static void
 test_half_closed_clients_get_their_answers(void **state)
 {
@@ -377,6 +514,11 @@ main(void)
 		LIVE(test_acknowledged_survives_kill_of_everything),
 		LIVE(test_a_killed_worker_harms_only_its_own_clients),
 		LIVE(test_a_killed_checkpointer_delays_and_loses_nothing),
+		LIVE(test_bytes_behind_a_request_are_ignored),
+		LIVE(test_what_a_flush_parks_is_announced),
+		LIVE(test_sigterm_for_everybody_at_once),
+		LIVE(test_waiting_fetches_leave_room_for_others),
+		LIVE(test_an_idle_broker_sleeps_and_wakes),
 		LIVE(test_half_closed_clients_get_their_answers),
 		LIVE(test_idle_connections_are_closed),
 		LIVE(test_a_deleted_topic_ends_the_fetches_that_wait_for_it),

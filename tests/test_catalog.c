@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
@@ -88,29 +89,64 @@ names_collide(void **state)
 	fixture_end(&f);
 }
 
+/* Names that collide are not the same name, and a deleted topic's does not collide. */
+static void
+a_name_is_found_as_it_was_spelled(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct topic t = fixture_topic(&f, "a.b", 1), found;
+	struct store_txn *txn = fixture_write(&f);
+	assert_int_equal(topic_by_name(txn, STR("a_b"), &f.arena, &found), ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_int_equal(topic_by_name(txn, STR("a.b"), &f.arena, &found), ERR_NONE);
+	assert_int_equal(topic_name_free(txn, STR("a.b")), ERR_TOPIC_ALREADY_EXISTS);
+	assert_int_equal(topic_name_free(txn, STR("a_b")), ERR_INVALID_TOPIC_EXCEPTION);
+	assert_int_equal(topic_name_free(txn, STR("a b")), ERR_INVALID_TOPIC_EXCEPTION);
+	assert_int_equal(topic_name_free(txn, STR("a-b")), ERR_NONE);
+	MUST(topic_delete(txn, &t));
+	assert_int_equal(topic_name_free(txn, STR("a.b")), ERR_NONE);
+	assert_int_equal(topic_name_free(txn, STR("a_b")), ERR_NONE);
+	fixture_commit(txn);
+	assert_int_equal(create(&f, "a_b", 1), ERR_NONE);
+	txn = fixture_read(&f);
+	assert_int_equal(topic_by_name(txn, STR("a.b"), &f.arena, &found), ERR_UNKNOWN_TOPIC_OR_PARTITION);
+	assert_int_equal(topic_by_name(txn, STR("a_b"), &f.arena, &found), ERR_NONE);
+	assert_str(found.name, "a_b");
+	store_read_end(txn);
+	fixture_end(&f);
+}
+
 static void
 topics_are_listed_in_order(void **state)
 {
 	(void)state;
 	struct store_fixture f;
 	fixture_begin(&f, DURABILITY_DURABLE);
-	static const char *const names[] = { "b", "a", "ab", "B", "a-" };
-	static const char *const sorted[] = { "B", "a", "a-", "ab", "b" };
+	/* '.' counts as '_', which is behind 'Z'. */
+	static const char *const names[] = { "b", "a.x", "a", "ab", "B", "aZ", "a_.", "a-" };
+	static const char *const sorted[] = { "B", "a", "a-", "aZ", "a_.", "a.x", "ab", "b" };
 	struct store_txn *txn = fixture_read(&f);
 	struct topic t;
 	assert_false(topic_after(txn, STR_NULL, &f.arena, &t));
 	store_read_end(txn);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 8; i++)
 		assert_int_equal(create(&f, names[i], 1), ERR_NONE);
 	txn = fixture_read(&f);
 	struct str at = STR_NULL;
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 8; i++) {
 		assert_true(topic_after(txn, at, &f.arena, &t));
 		assert_str(t.name, sorted[i]);
 		at = t.name;
 	}
 	assert_false(topic_after(txn, at, &f.arena, &t));
 	assert_true(topic_after(txn, STR("aa"), &f.arena, &t)); /* itself not there */
+	assert_str(t.name, "ab");
+	assert_true(topic_after(txn, STR("a_x"), &f.arena, &t)); /* the other spelling of a topic's name */
+	assert_str(t.name, "ab");
+	char longest[400];
+	memset(longest, 'a', sizeof(longest));
+	assert_true(topic_after(txn, (struct str){ longest, sizeof(longest) }, &f.arena, &t));
 	assert_str(t.name, "ab");
 	store_read_end(txn);
 	fixture_end(&f);
@@ -231,6 +267,36 @@ many_topics(void **state)
 	fixture_end(&f);
 }
 
+static clock_t
+create_2000(struct store_fixture *f, int from)
+{
+	struct store_txn *txn = fixture_write(f);
+	clock_t begin = clock();
+	for (int i = from; i < from + 2000; i++) {
+		char name[32];
+		struct topic t;
+		snprintf(name, sizeof(name), "topic.%06d", i);
+		MUST(topic_create(txn, str_of(name), 1, NULL, 0, &f->arena, &t));
+	}
+	clock_t used = clock() - begin;
+	fixture_commit(txn);
+	return used;
+}
+
+/* The writer lock is held meanwhile: creating the 20000th topic is as much work as the first, or so. */
+static void
+creating_is_not_slower_among_many(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	clock_t early = create_2000(&f, 0), late = 0;
+	for (int n = 2000; n < 20000; n += 2000)
+		late = create_2000(&f, n);
+	assert_true(late < early * 5);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -238,12 +304,14 @@ main(void)
 		cmocka_unit_test(names_are_checked),
 		cmocka_unit_test(a_topic_is_found_again),
 		cmocka_unit_test(names_collide),
+		cmocka_unit_test(a_name_is_found_as_it_was_spelled),
 		cmocka_unit_test(topics_are_listed_in_order),
 		cmocka_unit_test(topics_grow_and_are_configured),
 		cmocka_unit_test(settings_have_a_bound),
 		cmocka_unit_test(a_deleted_topic_is_gone_at_once),
 		cmocka_unit_test(aborting_leaves_no_trace),
 		cmocka_unit_test(many_topics),
+		cmocka_unit_test(creating_is_not_slower_among_many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,19 @@
 /* Receive memory: references, room, and the pool's count. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/chunk.h"
 #include "tests/lib/test.h"
+
+static void
+pool_free(struct chunk_pool *pool)
+{
+	while (pool->free != NULL) {
+		struct chunk *next = pool->free->next_free;
+		free(pool->free);
+		pool->free = next;
+	}
+}
 
 static void
 test_pool_counts_and_reuses(void **state)
@@ -20,6 +31,7 @@ test_pool_counts_and_reuses(void **state)
 	chunk_release(&pool, big);
 	assert_int_equal(pool.bytes, 0);
 	chunk_release(&pool, NULL);
+	pool_free(&pool);
 }
 
 static void
@@ -34,6 +46,7 @@ test_held_until_the_last_reference(void **state)
 	assert_int_equal(pool.free_n, 0);
 	chunk_release(&pool, c);
 	assert_int_equal(pool.free_n, 1);
+	pool_free(&pool);
 }
 
 static struct chunk *
@@ -60,6 +73,7 @@ test_room_is_made_in_place_where_nobody_looks(void **state)
 	assert_int_equal(c->used, 5);
 	assert_memory_equal(c->data, "abcde", 5);
 	chunk_release(&pool, c);
+	pool_free(&pool);
 }
 
 static void
@@ -79,6 +93,7 @@ test_a_call_keeps_its_bytes_when_the_connection_goes_on(void **state)
 	chunk_release(&pool, next);
 	chunk_release(&pool, c);
 	assert_int_equal(pool.bytes, 0);
+	pool_free(&pool);
 }
 
 static void
@@ -91,6 +106,7 @@ test_a_large_frame_gets_a_large_chunk(void **state)
 	assert_memory_equal(next->data, "abcde", 5);
 	assert_int_equal(pool.bytes, 10 * CHUNK_BYTES); /* the old one went back */
 	chunk_release(&pool, next);
+	pool_free(&pool);
 }
 
 int

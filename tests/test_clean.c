@@ -129,6 +129,39 @@ a_deleted_topic_gives_its_space_back(void **state)
 	fixture_end(&f);
 }
 
+/* Deleting a topic does not bring retention forward. */
+static void
+deleted_topics_can_be_all_that_is_cleaned(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct topic keep = fixture_topic(&f, "keep", 1), t = fixture_topic(&f, "t", 1);
+	fill(&f, &keep, 0, 10, 3000, 1000);
+	uint64_t rows = entries(&f, TABLE_LOG);
+	fixture_append(&f, &t, 0, &(struct batch_spec){ .value_bytes = 6000000 });
+	fixture_checkpoint(&f);
+	struct store_txn *txn = fixture_write(&f);
+	MUST(topic_delete(txn, &t));
+	fixture_commit(txn);
+
+	struct clean_rules rules = keep_all;
+	rules.retention_ms = rules.producer_expiry_ms = 1;
+	rules.retention_bytes = 1;
+	rules.now_ms = clock_wall_ms() + 3600000;
+	rules.deleted_only = true;
+	fixture_clean(&f, &rules);
+	assert_int_equal(entries(&f, TABLE_LOG), rows);
+	assert_int_equal(fixture_partition(&f, &keep, 0).log_start, 0);
+	bool more;
+	MUST(store_clean(f.store, &rules, &more));
+	assert_false(more);
+	rules.deleted_only = false;
+	fixture_clean(&f, &rules);
+	assert_int_equal(fixture_partition(&f, &keep, 0).log_start, 20);
+	fixture_end(&f);
+}
+
 static void
 retention_by_size(void **state)
 {
@@ -411,6 +444,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_to_do_is_cheap),
 		cmocka_unit_test(a_deleted_topic_gives_its_space_back),
+		cmocka_unit_test(deleted_topics_can_be_all_that_is_cleaned),
 		cmocka_unit_test(retention_by_size),
 		cmocka_unit_test(retention_by_time),
 		cmocka_unit_test(slow_partitions_are_cleaned),

@@ -103,6 +103,10 @@ prefixes(const struct api *api, const struct message *message, int16_t version)
 	assert_false(decode_copy(message, version, buf_head(&frame.bytes), n + 1, &scratch, out, &fault));
 	assert_string_equal(fault.what, "1 bytes left over");
 	assert_int_equal(fault.offset, n);
+	size_t leftover = 0;
+	assert_true(
+	    decode_front(message, version, buf_head(&frame.bytes), n + 1, &scratch, out, &fault, &leftover));
+	assert_int_equal(leftover, 1);
 	frame_free(&frame);
 	arena_free(&arena);
 	arena_free(&scratch);

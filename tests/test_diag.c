@@ -60,7 +60,7 @@ json_line(void **state)
 	(void)state;
 	assert_string_equal(
 	    said(DIAG_JSON, one_of_each),
-	    with_pid("\",\"level\":\"info\",\"process\":\"worker-0\",\"pid\":%d,\"event\":\"connection "
+	    with_pid("\",\"level\":\"info\",\"source\":\"worker-0\",\"source_pid\":%d,\"event\":\"connection "
 		     "accepted\",\"client\":\"127.0.0.1:50412\",\"id\":17,\"name\":null,"
 		     "\"bytes\":\"160301\"}\n"));
 }

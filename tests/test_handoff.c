@@ -1,4 +1,5 @@
 /* Descriptors between processes, and the bell that wakes them. */
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,16 +18,16 @@ test_a_descriptor_arrives_with_its_listener(void **state)
 	char byte = 0;
 	handoff_create(&h);
 	assert_int_equal(pipe(pipe_fds), 0);
-	assert_int_equal(handoff_receive(&h, &listener), -1);
+	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
 	assert_true(handoff_send(&h, pipe_fds[1], 7));
 	close(pipe_fds[1]);
-	fd = handoff_receive(&h, &listener);
+	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
 	assert_true(fd >= 0);
 	assert_int_equal(listener, 7);
 	assert_int_equal(write(fd, "x", 1), 1);
 	assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
 	assert_int_equal(byte, 'x');
-	assert_int_equal(handoff_receive(&h, &listener), -1);
+	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
 	close(fd);
 	close(pipe_fds[0]);
 	close(h.supervisor);
@@ -40,19 +41,40 @@ test_what_was_under_way_outlives_the_receiver(void **state)
 	(void)state;
 	struct handoff h;
 	uint8_t listener;
-	int status;
+	int status, fd;
 	handoff_create(&h);
 	assert_true(handoff_send(&h, STDERR_FILENO, 1));
 	assert_true(handoff_send(&h, STDERR_FILENO, 2));
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(handoff_receive(&h, &listener) >= 0 && listener == 1 ? 0 : 1);
+		_exit(handoff_receive(&h, &fd, &listener) == HANDOFF_CONNECTION && listener == 1 ? 0 : 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	int fd = handoff_receive(&h, &listener);
-	assert_true(fd >= 0);
+	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
 	assert_int_equal(listener, 2);
 	close(fd);
+	close(h.supervisor);
+	close(h.worker);
+}
+
+/* In a child: the limit is the process's. */
+static void
+test_a_receiver_without_descriptors_is_told(void **state)
+{
+	(void)state;
+	struct handoff h;
+	uint8_t listener;
+	int status, fd;
+	handoff_create(&h);
+	assert_true(handoff_send(&h, STDERR_FILENO, 1));
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct rlimit none = { 3, 3 };
+		setrlimit(RLIMIT_NOFILE, &none);
+		_exit(handoff_receive(&h, &fd, &listener) == HANDOFF_LOST ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 	close(h.supervisor);
 	close(h.worker);
 }
@@ -133,6 +155,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_descriptor_arrives_with_its_listener),
 		cmocka_unit_test(test_what_was_under_way_outlives_the_receiver),
+		cmocka_unit_test(test_a_receiver_without_descriptors_is_told),
 		cmocka_unit_test(test_a_full_queue_refuses),
 		cmocka_unit_test(test_only_sleepers_are_rung),
 		cmocka_unit_test(test_a_ring_before_the_sleep_ends_it),

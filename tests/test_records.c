@@ -6,10 +6,28 @@
 
 #include "common/bytes.h"
 #include "storage/codec.h"
+#include "storage/heads.h"
 #include "tests/lib/batches.h"
 #include "tests/lib/test.h"
 
 #define OPENED_MAX ((size_t)1 << 20)
+
+static void
+assert_heads(const struct batch *batch, const struct batch_spec *spec)
+{
+	struct heads heads;
+	struct record_head head;
+	int32_t n = 0;
+	heads_open(&heads, batch, OPENED_MAX);
+	for (; heads_next(&heads, &head); n++) {
+		assert_int_equal(head.offset, batch->base_offset + n);
+		assert_int_equal(head.timestamp, spec->timestamp + spec->timestamp_step * n);
+		assert_int_equal(head.key_bytes, 4);
+	}
+	assert_int_equal(n, spec->count);
+	assert_int_equal(heads_end(&heads), CODEC_ENDED);
+	heads_close(&heads);
+}
 
 static void
 assert_records(const struct batch *batch, const struct batch_spec *spec)
@@ -32,6 +50,7 @@ assert_records(const struct batch *batch, const struct batch_spec *spec)
 	assert_int_equal(n, spec->count);
 	assert_false(records_failed(reader));
 	records_close(reader);
+	assert_heads(batch, spec);
 }
 
 static void
@@ -189,6 +208,39 @@ damaged_records_are_told(void **state)
 		assert_int_equal(n, claimed < 3 ? claimed : 3);
 		assert_int_equal(records_failed(reader), claimed != 3);
 		records_close(reader);
+
+		struct heads heads;
+		struct record_head head;
+		heads_open(&heads, &batch, OPENED_MAX);
+		for (n = 0; heads_next(&heads, &head);)
+			n++;
+		assert_int_equal(n, claimed < 3 ? claimed : 3);
+		assert_int_equal(heads_end(&heads), claimed == 3 ? CODEC_ENDED : CODEC_DAMAGED);
+		heads_close(&heads);
+	}
+	buf_free(&b);
+}
+
+/* Whatever byte of a record is cut off or changed, heads stay within the batch. */
+static void
+damaged_heads_are_told(void **state)
+{
+	(void)state;
+	struct buf b = BUF_EMPTY;
+	batches_make(&b, &(struct batch_spec){ .count = 2, .value_bytes = 3 });
+	for (int32_t n = BATCH_HEADER_BYTES; n < (int32_t)buf_len(&b); n++) {
+		uint8_t *copy =
+		    malloc((size_t)n); /* of exactly that size: a sanitizer sees a read beyond it */
+		memcpy(copy, buf_head(&b), (size_t)n);
+		struct batch batch = { .at = copy, .bytes = n, .count = 2 };
+		struct heads heads;
+		struct record_head head;
+		heads_open(&heads, &batch, OPENED_MAX);
+		while (heads_next(&heads, &head))
+			;
+		assert_int_equal(heads_end(&heads), CODEC_DAMAGED);
+		heads_close(&heads);
+		free(copy);
 	}
 	buf_free(&b);
 }
@@ -227,6 +279,7 @@ main(void)
 		cmocka_unit_test(bombs_do_not_go_off),
 		cmocka_unit_test(every_prefix_is_damage),
 		cmocka_unit_test(damaged_records_are_told),
+		cmocka_unit_test(damaged_heads_are_told),
 		cmocka_unit_test(headers_are_a_view),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

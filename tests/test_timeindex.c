@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "storage/txn.h"
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
 
@@ -116,6 +117,10 @@ searches_against_the_model(void **state)
 	struct store_txn *txn = fixture_read(&p.f);
 	struct log_position max;
 	for (int i = 0; i < 1500; i++) {
+		if (i % 50 == 49) { /* a transaction looks into so many bytes only */
+			store_read_end(txn);
+			txn = fixture_read(&p.f);
+		}
 		int64_t end = i % 2 == 0 ? p.model.n : (int64_t)(test_random(&p.seed) % (uint64_t)p.model.n);
 		compare(&p, txn, 0, end, (int64_t)(test_random(&p.seed) % 8000));
 		if (i % 10 != 0)
@@ -234,6 +239,77 @@ a_damaged_batch_does_not_stop_a_search(void **state)
 	fixture_end(&p.f);
 }
 
+/* Records of some MB, small when compressed, none of them as young as the header says. */
+static void
+add_bomb(struct play *p, enum batch_codec codec, int32_t count, int32_t value_bytes, int64_t header_max)
+{
+	struct store_txn *txn = fixture_write(&p->f);
+	batches_make(&p->f.batch, &(struct batch_spec){ .count = count,
+							.value_bytes = value_bytes,
+							.codec = codec,
+							.timestamp = 10,
+							.timestamp_step = 1 });
+	put_u64(buf_head(&p->f.batch) + 35, (uint64_t)header_max);
+	batches_seal(&p->f.batch);
+	struct batch batch = batches_check(&p->f.batch);
+	struct append_result result;
+	MUST(log_append(txn, &p->topic, 0, buf_head(&p->f.batch), &batch, -1, &result));
+	fixture_commit(txn);
+}
+
+static void
+assert_found(struct play *p, struct store_txn *txn, int64_t timestamp, int64_t offset,
+	     int64_t found_timestamp)
+{
+	struct log_position found;
+	MUST(log_find_time(txn, &p->topic, 0, timestamp, INT64_MAX, &found));
+	assert_position(found, (struct log_position){ offset, found_timestamp });
+}
+
+/* However often a client asks: one transaction looks into so much, and then answers with whole batches. */
+static void
+a_transaction_opens_so_much_and_no_more(void **state)
+{
+	(void)state;
+	for (enum batch_codec codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+		static struct play p;
+		play_begin(&p);
+		add_bomb(&p, codec, 2, 20 << 20, 1000);
+		fixture_append(&p.f, &p.topic, 0, &(struct batch_spec){ .timestamp = 1000 });
+		for (int again = 0; again < 2; again++) {
+			struct store_txn *txn = fixture_read(&p.f);
+			assert_found(&p, txn, 500, 2, 1000);
+			assert_in_range(txn->searched_bytes, 40 << 20, 48 << 20);
+			assert_found(&p, txn, 500, 0, 1000); /* 24 MB are left */
+			for (int i = 0; i < 100000; i++)
+				assert_found(&p, txn, 500, 0, 1000);
+			assert_int_equal(txn->searched_bytes, 64 << 20);
+			store_read_end(txn);
+		}
+		fixture_end(&p.f);
+	}
+}
+
+/* Nothing is opened behind the record that is found. */
+static void
+opening_ends_with_the_first_hit(void **state)
+{
+	(void)state;
+	static const enum batch_codec codecs[] = { CODEC_GZIP, CODEC_LZ4, CODEC_ZSTD };
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++) {
+		static struct play p;
+		play_begin(&p);
+		add_bomb(&p, codecs[i], 3, 10 << 20, 12);
+		struct store_txn *txn = fixture_read(&p.f);
+		assert_found(&p, txn, 5, 0, 10);
+		assert_in_range(txn->searched_bytes, 1, 1 << 20);
+		assert_found(&p, txn, 11, 1, 11);
+		assert_in_range(txn->searched_bytes, 10 << 20, 12 << 20);
+		store_read_end(txn);
+		fixture_end(&p.f);
+	}
+}
+
 int
 main(void)
 {
@@ -243,6 +319,8 @@ main(void)
 		cmocka_unit_test(an_empty_log_has_no_times),
 		cmocka_unit_test(log_append_time),
 		cmocka_unit_test(a_damaged_batch_does_not_stop_a_search),
+		cmocka_unit_test(a_transaction_opens_so_much_and_no_more),
+		cmocka_unit_test(opening_ends_with_the_first_hit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,6 @@
  * One topic's fault does not hold up the others. If the commit is lost, what was created becomes the error.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "broker/api/handlers.h"
 #include "broker/api/repeats.h"
@@ -55,50 +54,14 @@ check_name(struct call *call, struct str name, struct create_topics_response_top
 		SAY(call, out, "a topic cannot have the name __cluster_metadata");
 		return ERR_INVALID_REQUEST;
 	}
-	struct topic topic;
-	if (topic_by_name(call_read(call), name, &call->arena, &topic) == ERR_NONE) {
+	enum err e = topic_name_free(call_read(call), name);
+	if (e == ERR_TOPIC_ALREADY_EXISTS)
 		SAY(call, out, "topic '%.*s' already exists", STR_ARG(name));
-		return ERR_TOPIC_ALREADY_EXISTS;
-	}
-	return ERR_NONE;
-}
-
-/* In metrics '.' and '_' are one, so names that differ in nothing else must not both exist. */
-static bool
-is_same_metric(struct str a, struct str b)
-{
-	if (a.n != b.n)
-		return false;
-	for (int32_t i = 0; i < a.n; i++) {
-		bool alike = (a.at[i] == '.' || a.at[i] == '_') && (b.at[i] == '.' || b.at[i] == '_');
-		if (a.at[i] != b.at[i] && !alike)
-			return false;
-	}
-	return true;
-}
-
-/* As topic_create() finds out by itself; for those who only ask. Such names share what is before the first of
- * the two. */
-static enum err
-check_collision(struct call *call, struct str name, struct create_topics_response_topic *out)
-{
-	struct str prefix = { .at = name.at, .n = 0 };
-	while (prefix.n < name.n && name.at[prefix.n] != '.' && name.at[prefix.n] != '_')
-		prefix.n++;
-	if (prefix.n == name.n)
-		return ERR_NONE;
-
-	struct topic other;
-	for (struct str last = prefix; topic_after(call_read(call), last, &call->arena, &other);
-	     last = other.name) {
-		if (other.name.n < prefix.n || memcmp(other.name.at, prefix.at, (size_t)prefix.n) != 0)
-			break;
-		if (is_same_metric(other.name, name)) {
-			out->error_message = STR(COLLISION);
-			return ERR_INVALID_TOPIC_EXCEPTION;
-		}
-	}
-	return ERR_NONE;
+	else if (e == ERR_INVALID_TOPIC_EXCEPTION)
+		out->error_message = STR(COLLISION);
+	else if (e != ERR_NONE)
+		out->error_message = str_of(err_text(e));
+	return e;
 }
 
 /* A key that comes twice has its last value. */
@@ -210,10 +173,7 @@ static enum err
 check_topic(struct call *call, const struct create_topics_own *own,
 	    const struct create_topics_request_topic *in, struct plan *plan)
 {
-	const struct create_topics_request *request = call->in;
 	enum err e = check_name(call, in->name, plan->out);
-	if (e == ERR_NONE && request->validate_only)
-		e = check_collision(call, in->name, plan->out);
 	if (e == ERR_NONE)
 		e = check_settings(call, in, plan);
 	if (e == ERR_NONE)

@@ -1,5 +1,6 @@
 /*
- * DescribeTopicPartitions: topics in the order of their names, page by page (KIP-966).
+ * DescribeTopicPartitions: topics in the order of their names, all of them in that of topic_after(), page by
+ * page (KIP-966).
  *
  * A page has at most so many partitions in all; it ends with a cursor, the topic and partition that come
  * next. The client sends the cursor back with the same list of topics. It need not name a topic that still

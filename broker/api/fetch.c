@@ -13,11 +13,13 @@
  *
  * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was
  * asked for.
+ *
+ * Batches that zstd compressed go out to versions below 10, too: Kafka refuses them only where the topic's own
+ * compression.type is zstd (KIP-110), and here it is always `producer`.
  */
 #include "broker/api/handlers.h"
 #include "broker/connection.h"
 #include "broker/worker.h"
-#include "common/bytes.h"
 #include "protocol/messages.h"
 
 struct fetching {
@@ -138,6 +140,13 @@ stop_waiting(struct fetching *f)
 	waits_remove(f->call->worker, &f->wait);
 }
 
+/* Not after the client has hung up, nor while the memory that it holds is wanted by others. */
+static bool
+may_wait(const struct call *call)
+{
+	return !call->connection->hangup && !worker_is_full(call->worker);
+}
+
 /* Look whether it is enough by now; if so, or if the client has hung up, the wait is over. */
 static bool
 look(struct wait *wait)
@@ -146,8 +155,8 @@ look(struct wait *wait)
 	struct worker *w = wait->call->worker;
 	bool pending = false;
 
-	wait->seen = waits_visible(w);
-	if (!wait->call->connection->hangup && !is_enough(wait->call, &pending)) {
+	wait->seen = waits_seen(w);
+	if (may_wait(wait->call) && !is_enough(wait->call, &pending)) {
 		if (pending)
 			waits_expect(w);
 		return false;
@@ -226,7 +235,7 @@ fetch_handle(struct call *call)
 		out->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND;
 		return NEXT_ANSWER;
 	}
-	if (in->max_wait_ms <= 0 || is_enough(call, &pending))
+	if (in->max_wait_ms <= 0 || !may_wait(call) || is_enough(call, &pending))
 		return NEXT_ANSWER;
 	return begin_waiting(call);
 }
@@ -239,51 +248,6 @@ fetch_forget(struct call *call)
 }
 
 /* --- the answer --- */
-
-/* A walk over the pieces of a slice. */
-struct piece_walk {
-	const struct log_slice *slice;
-	int piece;
-	size_t at;
-};
-
-static void
-walk_copy(struct piece_walk *w, uint8_t *out, size_t n)
-{
-	while (n > 0 && w->piece < w->slice->iov_n) {
-		const struct iovec *iov = &w->slice->iov[w->piece];
-		size_t take = iov->iov_len - w->at < n ? iov->iov_len - w->at : n;
-		if (out != NULL) {
-			memcpy(out, (const uint8_t *)iov->iov_base + w->at, take);
-			out += take;
-		}
-		w->at += take;
-		n -= take;
-		if (w->at == iov->iov_len) {
-			w->piece++;
-			w->at = 0;
-		}
-	}
-}
-
-/* zstd is unknown to clients that fetch with a version below 10 (KIP-110). */
-static bool
-has_zstd(const struct log_slice *slice)
-{
-	struct piece_walk walk = { .slice = slice };
-	uint8_t header[BATCH_HEADER_BYTES];
-	struct batch batch;
-
-	for (int32_t left = slice->bytes; left >= BATCH_HEADER_BYTES; left -= batch.bytes) {
-		walk_copy(&walk, header, sizeof(header));
-		batch.bytes = 12 + (int32_t)get_u32(header + 8);
-		batch.attributes = (int16_t)get_u16(header + 21);
-		if (batch_codec(&batch) == CODEC_ZSTD)
-			return true;
-		walk_copy(&walk, NULL, (size_t)batch.bytes - sizeof(header));
-	}
-	return false;
-}
 
 static void
 answer_error(struct fetch_response_partition_data *out, enum err error)
@@ -305,8 +269,6 @@ answer_partition(struct call *call, const struct fetch_request_partition *asked,
 	resolve(call, asked, t);
 	if (t->error == ERR_NONE)
 		t->error = read_batches(call, t, asked, budget, at_least_one, &call->arena, &slice);
-	if (t->error == ERR_NONE && call->version < 10 && slice.bytes > 0 && has_zstd(&slice))
-		t->error = ERR_UNSUPPORTED_COMPRESSION_TYPE;
 	if (t->error != ERR_NONE) {
 		answer_error(out, t->error);
 		return;
@@ -342,12 +304,11 @@ lay_out(struct call *call)
 
 /* Partitions are given their bytes from this one on, round the whole request. */
 static int32_t
-first_to_serve(const struct fetch_request *in)
+first_to_serve(struct call *call)
 {
-	static uint32_t requests;
-	int32_t n = count_partitions(in);
+	int32_t n = count_partitions(call->in);
 
-	return n > 0 ? (int32_t)(requests++ % (uint32_t)n) : 0;
+	return n > 0 ? (int32_t)(call->connection->fetches++ % (uint32_t)n) : 0;
 }
 
 struct answering {
@@ -385,7 +346,7 @@ fetch_answer(struct call *call)
 {
 	const struct fetch_request *in = call->in;
 	const struct fetch_response *out = call->out;
-	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(in);
+	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(call);
 	struct answering a = { .budget = in->max_bytes < most ? in->max_bytes : most };
 
 	if (out->error_code != ERR_NONE)

@@ -1,6 +1,7 @@
 /* ListOffsets: where a partition begins and ends, and its first record at or after a time (KIP-79, KIP-734).
  */
 #include "broker/api/handlers.h"
+#include "broker/api/repeats.h"
 #include "broker/api/topics.h"
 #include "protocol/messages.h"
 
@@ -100,12 +101,36 @@ answer_partition(struct call *call, const struct topic *topic,
 	return ERR_NONE;
 }
 
+/* What is asked for twice is refused, as in Kafka; else one request could ask for the same search without end. */
+static const uint8_t *
+find_repeated_partitions(struct call *call, const struct list_offsets_request_topic *in)
+{
+	struct str *keys = arena_array(&call->arena, (size_t)in->partitions.n, sizeof(*keys));
+
+	for (int32_t i = 0; i < in->partitions.n; i++)
+		keys[i] =
+		    (struct str){ (const char *)&in->partitions.at[i].partition_index, sizeof(int32_t) };
+	return repeats_find(keys, in->partitions.n, &call->arena);
+}
+
+static const uint8_t *
+find_repeated_topics(struct call *call, const struct list_offsets_request *in)
+{
+	struct str *keys = arena_array(&call->arena, (size_t)in->topics.n, sizeof(*keys));
+
+	for (int32_t i = 0; i < in->topics.n; i++)
+		keys[i] = in->topics.at[i].name;
+	return repeats_find(keys, in->topics.n, &call->arena);
+}
+
 static void
-answer_topic(struct call *call, const struct list_offsets_request_topic *in,
+answer_topic(struct call *call, const struct list_offsets_request_topic *in, bool repeated,
 	     struct list_offsets_response_topic *out)
 {
 	struct topic topic;
-	enum err e = topic_by_name(call_read(call), in->name, &call->arena, &topic);
+	const uint8_t *repeats = find_repeated_partitions(call, in);
+	enum err e =
+	    repeated ? ERR_INVALID_REQUEST : topic_by_name(call_read(call), in->name, &call->arena, &topic);
 
 	out->name = in->name;
 	CALL_LIST(call, out->partitions, in->partitions.n);
@@ -115,8 +140,9 @@ answer_topic(struct call *call, const struct list_offsets_request_topic *in,
 		out->partitions.at[i].offset = -1;
 		out->partitions.at[i].leader_epoch = -1;
 		out->partitions.at[i].error_code =
-		    e != ERR_NONE
-			? e
+		    e != ERR_NONE ? e
+		    : repeats[i] != REPEAT_NONE
+			? ERR_INVALID_REQUEST
 			: answer_partition(call, &topic, &in->partitions.at[i], &out->partitions.at[i]);
 	}
 }
@@ -127,9 +153,11 @@ fill(struct call *call)
 	const struct list_offsets_request *in = call->in;
 	struct list_offsets_response *out = call->out;
 
+	const uint8_t *repeats = find_repeated_topics(call, in);
+
 	CALL_LIST(call, out->topics, in->topics.n);
 	for (int32_t i = 0; i < in->topics.n; i++)
-		answer_topic(call, &in->topics.at[i], &out->topics.at[i]);
+		answer_topic(call, &in->topics.at[i], repeats[i] == REPEAT_AGAIN, &out->topics.at[i]);
 }
 
 enum next

@@ -42,9 +42,10 @@ refuse(struct call *call, const struct produce_request_topic_data *asked,
 {
 	struct produce_own *own = call->own;
 
-	diag_warn("batch refused", D_C("client", call->connection->peer), D_STR("client_id", call->client_id),
-		  D_STR("topic", asked->name), D_INT("partition", out->index), D_C("error", err_name(error)),
-		  D_C("reason", why));
+	if (!own->failed) /* one line a request; there may be half a million partitions in it */
+		diag_warn("batch refused", D_C("client", call->connection->peer),
+			  D_STR("client_id", call->client_id), D_STR("topic", asked->name),
+			  D_INT("partition", out->index), D_C("error", err_name(error)), D_C("reason", why));
 	out->error_code = error;
 	out->base_offset = -1;
 	out->error_message = str_of(why);

@@ -414,9 +414,10 @@ read_struct(struct reader *r, const struct message *m, char *out)
 	r->depth--;
 }
 
-bool
-decode_watched(const struct message *message, int16_t version, const uint8_t *at, size_t n,
-	       struct arena *arena, void *out, struct wire_fault *fault, struct watcher *watcher)
+/* leftover: how many bytes follow the message; NULL: none may. */
+static bool
+read_message(const struct message *message, int16_t version, const uint8_t *at, size_t n, struct arena *arena,
+	     void *out, struct wire_fault *fault, struct watcher *watcher, size_t *leftover)
 {
 	struct reader r = {
 		.start = at != NULL ? at : nothing,
@@ -437,11 +438,27 @@ decode_watched(const struct message *message, int16_t version, const uint8_t *at
 		return false;
 	}
 	read_fields(&r, message, out);
-	if (!r.failed && r.at != r.end) {
+	if (leftover != NULL)
+		*leftover = left(&r);
+	else if (!r.failed && r.at != r.end) {
 		r.path[0].field = NULL;
 		fail(&r, "%zu bytes left over", left(&r));
 	}
 	return !r.failed;
+}
+
+bool
+decode_watched(const struct message *message, int16_t version, const uint8_t *at, size_t n,
+	       struct arena *arena, void *out, struct wire_fault *fault, struct watcher *watcher)
+{
+	return read_message(message, version, at, n, arena, out, fault, watcher, NULL);
+}
+
+bool
+decode_front(const struct message *message, int16_t version, const uint8_t *at, size_t n, struct arena *arena,
+	     void *out, struct wire_fault *fault, size_t *leftover)
+{
+	return read_message(message, version, at, n, arena, out, fault, NULL, leftover);
 }
 
 bool

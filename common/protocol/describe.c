@@ -333,7 +333,7 @@ add_request_header(struct lines *l, const uint8_t *at, int length, const struct 
 	line_add(l, 0, "client_id", at + 8, client_end, "%s", quote(text, h->client_id.at, h->client_id.n));
 	if (client_end < at + length)
 		line_add(l, 0, "tagged fields", client_end, at + length, "%s",
-			 * client_end == 0 ? "none" : "some");
+			 *client_end == 0 ? "none" : "some");
 }
 
 bool

@@ -110,6 +110,12 @@ int response_header_decode(const uint8_t *at, size_t n, const struct api *api, i
  */
 MUST_CHECK bool decode(const struct message *message, int16_t version, const uint8_t *at, size_t n,
 		       struct arena *arena, void *out, struct wire_fault *fault);
+/*
+ * The same for a message with more behind it: *leftover bytes are not looked at. Requests are read so, as Kafka
+ * reads them: librdkafka from 2.3 on sends Metadata v9+ for all topics with three bytes too many.
+ */
+MUST_CHECK bool decode_front(const struct message *message, int16_t version, const uint8_t *at, size_t n,
+			     struct arena *arena, void *out, struct wire_fault *fault, size_t *leftover);
 
 /*
  * An encoded answer: owned bytes, with pieces of other memory (records that were given as iovecs) spliced

@@ -44,8 +44,7 @@ def kill_serving(broker):
 
 def all_back(broker):
     """Every child is there."""
-    names = {"checkpointer", "cleaner"} | {f"worker-{i}" for i in range(broker.workers)}
-    return eventually(lambda: set(broker.children()) == names, 20, "all processes are there again")
+    return eventually(lambda: set(broker.children()) == broker.expected_children(), 20, "all processes are there again")
 
 
 def deaths(log):

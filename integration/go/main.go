@@ -82,9 +82,12 @@ func key(i int) []byte {
 	return []byte(fmt.Sprintf("key %d", i%10))
 }
 
+// firstStamp is an hour ago: older records might meet the retention time.
+var firstStamp = time.Now().Add(-time.Hour).UnixMilli()
+
 // stamp is the timestamp of the i-th record.
 func stamp(i int) time.Time {
-	return time.UnixMilli(1_700_000_000_000 + int64(i))
+	return time.UnixMilli(firstStamp + int64(i))
 }
 
 func main() {

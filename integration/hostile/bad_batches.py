@@ -170,7 +170,7 @@ def compressed_noise():
                 error = frames.produced(c.ask(frames.PRODUCE, 7, body))[0]
                 assert error in (0, CORRUPT, INVALID, -1), f"codec {codec}: error {error}"
     with connect() as c:
-        for time in (0, 1_700_000_000_000, -1, -2):
+        for time in (0, frames.NOW_MS, -1, -2):
             error, _ = frames.offset_of(c.ask(frames.LIST_OFFSETS, 1, frames.offsets_body(name, time)))
             assert error in (0, CORRUPT, frames.KAFKA_STORAGE_ERROR, -1), f"ListOffsets by time {time}: error {error}"
 
@@ -195,7 +195,7 @@ def compressed_bomb():
     began = time.monotonic()
     with connect() as c:
         error = frames.produced(c.ask(frames.PRODUCE, 7, frames.produce_body(name, whole)))[0]
-        frames.offset_of(c.ask(frames.LIST_OFFSETS, 1, frames.offsets_body(name, 1_700_000_000_000)))
+        frames.offset_of(c.ask(frames.LIST_OFFSETS, 1, frames.offsets_body(name, frames.NOW_MS)))
     took = time.monotonic() - began
     assert took < 3 * patience.factor(), f"the answer took {took:.1f} s"
     assert error in (0, CORRUPT, INVALID, TOO_LARGE, -1), f"error {error}"

@@ -1,7 +1,9 @@
 """Requests and record batches by hand, so that every field of them can be wrong."""
 
 import struct
+import time
 
+NOW_MS = int(time.time() * 1000)
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS = 0, 1, 2, 3, 18
 CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 19, 20, 22
 
@@ -91,7 +93,7 @@ def batch(
     length=None,
     crc=None,
     producer=(-1, -1, -1),
-    timestamps=(1_700_000_000_000, 1_700_000_000_000),
+    timestamps=(NOW_MS, NOW_MS),
     base_offset=0,
 ):
     """A record batch, right unless told otherwise."""
@@ -109,7 +111,7 @@ def old_message(magic, value=b"value"):
     """A message set of the formats before 0.11."""
     import zlib
 
-    body = struct.pack(">bb", magic, 0) + (struct.pack(">q", 1_700_000_000_000) if magic else b"")
+    body = struct.pack(">bb", magic, 0) + (struct.pack(">q", NOW_MS) if magic else b"")
     body += data(b"key") + data(value)
     body = struct.pack(">I", zlib.crc32(body)) + body
     return struct.pack(">qi", 0, len(body)) + body

@@ -7,7 +7,7 @@
 
 #include "common/bytes.h"
 #include "common/crc32c.h"
-#include "storage/batch.h"
+#include "storage/heads.h"
 
 #define OPENED_MAX ((size_t)1 << 20)
 
@@ -31,6 +31,19 @@ walk(const struct batch *batch)
 	}
 	(void)records_failed(reader);
 	records_close(reader);
+}
+
+static void
+walk_heads(const struct batch *batch)
+{
+	struct heads heads;
+	struct record_head head;
+
+	heads_open(&heads, batch, OPENED_MAX);
+	while (heads_next(&heads, &head))
+		;
+	(void)heads_end(&heads);
+	heads_close(&heads);
 }
 
 static void
@@ -61,8 +74,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct batch_fault fault;
 	if (batch_check(copy, n - 1, &rules, &batch, &fault) == ERR_NONE)
 		walk(&batch);
-	if (batch_parse(copy, n - 1, &batch)) /* what was stored by another version is not trusted either */
+	if (batch_parse(copy, n - 1, &batch)) { /* what was stored by another version is not trusted either */
 		walk(&batch);
+		walk_heads(&batch);
+	}
 	free(copy);
 	return 0;
 }

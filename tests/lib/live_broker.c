@@ -49,13 +49,16 @@ find_port(const struct live_broker *b)
 	return port;
 }
 
+/* Before the fork: what a predecessor said must not be taken for its successor's words. */
 static void
-remove_log(const struct live_broker *b)
+empty_log(const struct live_broker *b)
 {
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/broker.log", b->dir);
-	unlink(path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
 }
 
 static void
@@ -64,7 +67,7 @@ become_broker(const struct live_broker *b, char **args)
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/broker.log", b->dir);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = open(path, O_WRONLY | O_APPEND);
 	dup2(fd, STDERR_FILENO);
 	execv(args[0], args);
 	_exit(127);
@@ -75,7 +78,8 @@ live_broker_start(const char *dir, ...)
 {
 	struct live_broker b = { 0 };
 	char data[300], *broker = getenv("BROKER");
-	char *args[ARGS_MOST] = { broker != NULL ? broker : "build/broker", "-p", "0", "-d", data };
+	char *args[ARGS_MOST] = { broker != NULL ? broker : "build/broker", "-o",
+				  "listeners=PLAINTEXT://127.0.0.1:0", "-d", data };
 	va_list more;
 	int n = 5;
 
@@ -85,7 +89,7 @@ live_broker_start(const char *dir, ...)
 	while (n < ARGS_MOST - 1 && (args[n] = va_arg(more, char *)) != NULL)
 		n++;
 	va_end(more);
-	remove_log(&b); /* else a predecessor's would say that the new one is ready */
+	empty_log(&b);
 	b.pid = fork();
 	assert_true(b.pid >= 0);
 	if (b.pid == 0)

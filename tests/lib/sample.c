@@ -280,7 +280,7 @@ same_list(const struct field *f, const char *a, const char *b)
 		return false;
 	for (int32_t i = 0; i < x.n; i++) {
 		const char *p = (const char *)x.at + (size_t)i * size,
-			   * q = (const char *)y.at + (size_t)i * size;
+			   *q = (const char *)y.at + (size_t)i * size;
 
 		if (f->type == F_STRUCT ? !sample_equal(f->of, p, q) : !same_value(f, p, q))
 			return false;

@@ -299,7 +299,7 @@ final class AdminCases {
 	private static void listOffsets() throws Exception {
 		String t = Suite.topic("offsets", 1);
 		TopicPartition p = new TopicPartition(t, 0);
-		long[] times = { 1_700_000_000_000L, 1_700_000_009_000L, 1_700_000_005_000L };
+		long[] times = { Suite.LATELY, Suite.LATELY + 9000, Suite.LATELY + 5000 };
 		for (long time : times)
 			ProducerCases.sendAt(t, time);
 		with(a -> {

@@ -111,7 +111,7 @@ final class ConsumerCases {
 
 	private static void times() throws Exception {
 		TopicPartition p = new TopicPartition(Suite.topic("times", 1), 0);
-		long base = 1_700_000_000_000L;
+		long base = Suite.LATELY;
 		for (int i = 0; i < 5; i++)
 			ProducerCases.sendAt(p.topic(), base + 1000L * i);
 		try (Consumer<byte[], byte[]> c = consumer(Map.of())) {

@@ -111,7 +111,7 @@ final class ProducerCases {
 		for (int i = 0; i < 300; i++) {
 			byte[] value = new byte[random.nextInt(2000)];
 			random.nextBytes(value);
-			out.add(new ProducerRecord<>(topic, 0, 1_700_000_000_000L + i, bytes("key " + i % 10), value));
+			out.add(new ProducerRecord<>(topic, 0, Suite.LATELY + i, bytes("key " + i % 10), value));
 		}
 		out.add(new ProducerRecord<>(topic, 0, null, bytes("no key")));
 		out.add(new ProducerRecord<>(topic, 0, bytes("no value"), null));
@@ -162,7 +162,7 @@ final class ProducerCases {
 	}
 
 	private static void createTime() throws Exception {
-		String t = Suite.topic("createtime", 1);
+		String t = Suite.topic("createtime", 1, Map.of("retention.ms", "-1"));
 		long[] times = { 0, 1, 1_700_000_000_000L, 1_600_000_000_000L };
 		for (long time : times)
 			Suite.equal(time, sendAt(t, time).timestamp(), "timestamp in the answer");

@@ -23,6 +23,11 @@ SANITIZER = re.compile(r"(ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitiz
 BROKEN = re.compile(r"\S+ broken invariant: .*")
 
 
+def on_loopback(port):
+    """Arguments that make a broker listen where nobody but this machine can reach it; its -p means every address."""
+    return ["-o", f"listeners=PLAINTEXT://127.0.0.1:{port}"]
+
+
 class Broker:
     def __init__(self, workers=4, options=(), data=None, port=None, arguments=None):
         """
@@ -51,7 +56,7 @@ class Broker:
     # --- life ------------------------------------------------------------------------------------------------
 
     def command(self):
-        usual = ["-w", str(self.workers), "-p", str(self.port), "-d", self.data, *self.options]
+        usual = ["-w", str(self.workers), *on_loopback(self.port), "-d", self.data, *self.options]
         return [patience.broker_path(), *(self.arguments or usual)]
 
     def spawn(self):
@@ -78,9 +83,12 @@ class Broker:
                 raise AssertionError(f"no answer from the broker within {READY_S} s\n{self.log()}")
             time.sleep(0.002)
         # One worker answered; the others are forked by now but may not have given themselves their names.
-        while len(self.children()) < self.workers + 2 and time.monotonic() < deadline:
+        while set(children := self.children()) != self.expected_children():
+            if time.monotonic() > deadline:
+                self.process.kill()
+                raise AssertionError(f"within {READY_S} s there were only {sorted(children)}\n{self.log()}")
             time.sleep(0.002)
-        self.first_workers = self.worker_pids()
+        self.first_workers = {name: pid for name, pid in children.items() if name.startswith("worker-")}
         return self
 
     def stop(self, with_signal=signal.SIGTERM):
@@ -161,8 +169,12 @@ class Broker:
         self.deaths_expected = True
         return self
 
+    def expected_children(self):
+        """The names of all children."""
+        return {"checkpointer", "cleaner", *(f"worker-{i}" for i in range(self.workers))}
+
     def children(self):
-        """{name: pid}: worker-0 .. worker-N, checkpointer, cleaner."""
+        """{name: pid}, as expected_children() names them; where one has died, fewer for a moment."""
         return procs.children(self.pid)
 
     def worker_pids(self):

@@ -36,7 +36,9 @@ def children(pid):
     except OSError:
         return {}
     own = name(pid)
-    return {name(p): p for p in pids if alive(p) and name(p) not in (None, own)}
+    # Each is asked for its name once: it may end, or take its own name, between two questions.
+    named = [(name(p), p) for p in pids if alive(p)]
+    return {its: p for its, p in named if its not in (None, own)}
 
 
 def resident_kb(pids):
@@ -45,6 +47,19 @@ def resident_kb(pids):
     for pid in pids:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    return total
+
+
+def resident_besides_kb(pid, folder):
+    """Memory of a process (proportional set size) without the mapped files of a folder."""
+    total, counts = 0, True
+    with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            words = line.split(maxsplit=5)
+            if not words[0].endswith(":"):  # from-to permissions offset device inode [path]
+                counts = len(words) < 6 or not words[5].startswith(folder + "/")
+            elif counts and words[0] == "Pss:":
+                total += int(words[1])
     return total
 
 
@@ -101,12 +116,23 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
+def has_ipv6():
+    """False where there is no ::1, as in many a container."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def free_port():
     """A port that nobody listens on, below the range from which the kernel takes ports for outgoing connections."""
+    families = [(socket.AF_INET, "127.0.0.1")] + ([(socket.AF_INET6, "::1")] if has_ipv6() else [])
     start = 20000 + (os.getpid() * 37) % 9000
     for port in list(range(start, 30000)) + list(range(20000, start)):
         try:
-            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            for family, host in families:
                 with socket.socket(family, socket.SOCK_STREAM) as probe:
                     probe.bind((host, port))
             return port

@@ -48,6 +48,22 @@ def fetched(answer):
     return error, high_watermark, answer[at + 4 : at + 4 + max(size, 0)]
 
 
+def fetch4_body(topic):
+    """Fetch v4 of partition 0 from its start, as kafka-python and rskafka ask."""
+    head = struct.pack(">iiiib", -1, 0, 1, 50 << 20, 0)
+    return head + struct.pack(">i", 1) + string(topic) + struct.pack(">iiqi", 1, 0, 0, 1 << 20)
+
+
+def fetched4(answer):
+    """(error, records) of the one partition in an answer to Fetch v4."""
+    at = 8
+    at += 2 + struct.unpack_from(">h", answer, at)[0] + 4  # topic name, count of partitions
+    _index, error, _high_watermark, _stable, aborted = struct.unpack_from(">ihqqi", answer, at)
+    at += 26 + 16 * max(aborted, 0)
+    size = struct.unpack_from(">i", answer, at)[0]
+    return error, answer[at + 4 : at + 4 + max(size, 0)]
+
+
 def codecs(records):
     """The codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd) of each whole record batch."""
     found, at = [], 0
