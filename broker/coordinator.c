@@ -67,10 +67,14 @@ on_answered(struct forwarded *f, const uint8_t *body, size_t bytes)
 	call_ready(call);
 }
 
+/*
+ * The owner died. Its successor is there in a moment, behind the same address: who looks for another coordinator
+ * only loses time, and librdkafka, if it has just lost another connection, so much that its session ends.
+ */
 static void
 on_broken(struct forwarded *f)
 {
-	f->call->handler->failed(f->call, ERR_NOT_COORDINATOR);
+	f->call->handler->failed(f->call, ERR_COORDINATOR_LOAD_IN_PROGRESS);
 	call_ready(f->call);
 }
 

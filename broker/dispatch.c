@@ -44,7 +44,7 @@ call_begin(struct connection *c, const struct handler *handler, const struct req
 	call->version = h->api_version;
 	call->correlation_id = h->correlation_id;
 	call->client_id = h->client_id;
-	call->client_host = c->client_host;
+	call->client_host = c->internal ? str_keep(&call->arena, c->client_host) : c->client_host;
 	call->received_ns = clock_monotonic_ns();
 	call->chunk = c->chunk;
 	chunk_hold(c->chunk);

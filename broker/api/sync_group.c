@@ -44,12 +44,13 @@ sync_group_handle(struct call *call)
 	return coordinator_end(e);
 }
 
+/* The Java client does not expect COORDINATOR_LOAD_IN_PROGRESS here. */
 void
 sync_group_failed(struct call *call, enum err error)
 {
 	struct sync_group_response *out = call->out;
 
-	out->error_code = error;
+	out->error_code = error == ERR_COORDINATOR_LOAD_IN_PROGRESS ? ERR_NOT_COORDINATOR : error;
 }
 
 void
