@@ -340,7 +340,8 @@ struct clean_rules {
 	int64_t producer_expiry_ms;
 	int64_t offsets_retention_ms; /* of groups without members, since the commit or since the last left */
 	int64_t now_ms;
-	bool deleted_only; /* nothing but rows of deleted topics and groups; a round under way stays where it is */
+	bool
+	    deleted_only; /* nothing but rows of deleted topics and groups; a round under way stays where it is */
 };
 /*
  * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then, unless
