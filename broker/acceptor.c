@@ -50,6 +50,18 @@ connections_in_all(const struct acceptor *a)
 	return n;
 }
 
+/* Counted before it is sent: the worker may have taken it before we are back. */
+static void
+send_to(struct acceptor *a, int slot, int fd, uint8_t listener)
+{
+	atomic_fetch_add(&a->family->shared->slot[slot].handed, 1);
+	if (handoff_send(&a->family->handoff[slot], fd, listener))
+		return;
+	atomic_fetch_sub(&a->family->shared->slot[slot].handed, 1);
+	diag_warn("connection refused: it cannot be handed over", D_INT("worker", slot),
+		  D_C("reason", strerror(errno)));
+}
+
 static void
 hand_over(struct acceptor *a, int slot, int fd, uint8_t listener)
 {
@@ -58,11 +70,8 @@ hand_over(struct acceptor *a, int slot, int fd, uint8_t listener)
 	if (connections_in_all(a) >= (uint32_t)config->max_connections)
 		diag_warn("connection refused: max.connections reached",
 			  D_INT("max.connections", config->max_connections));
-	else if (!handoff_send(&a->family->handoff[slot], fd, listener))
-		diag_warn("connection refused: it cannot be handed over", D_INT("worker", slot),
-			  D_C("reason", strerror(errno)));
 	else
-		atomic_fetch_add(&a->family->shared->slot[slot].handed, 1);
+		send_to(a, slot, fd, listener);
 	close(fd); /* the worker has its own copy now */
 }
 

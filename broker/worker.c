@@ -178,10 +178,11 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 	(void)loop, (void)revents;
 	while ((result = handoff_receive(&w->base.family->handoff[w->base.slot], &fd, &listener)) !=
 	       HANDOFF_NOTHING) {
-		atomic_fetch_add(&w->slot->taken, 1);
 		if (result == HANDOFF_CONNECTION)
 			connection_open(w, fd, listener);
-		else
+		atomic_fetch_add(&w->slot->taken,
+				 1); /* after it counts as ours: never uncounted in between */
+		if (result == HANDOFF_LOST)
 			diag_warn("connection lost: no descriptor is left for it",
 				  D_INT("connections", w->connection_n));
 	}

@@ -354,18 +354,20 @@ static void
 twins_are_refused(void **state)
 {
 	(void)state;
-	struct ask *m[2];
-	make_stable_static(m, 2);
+	struct ask *m[3];
+	make_stable_static(m, 3);
 	struct buf b = BUF_EMPTY;
 	group_encode(group, &b);
-	uint8_t *second = memmem(buf_head(&b), buf_len(&b), m[1]->id, strlen(m[1]->id));
-	assert_non_null(second);
-	memcpy(second, m[0]->id, strlen(m[0]->id));
+	size_t n = strlen(m[2]->id);
+	char *id = memmem(buf_head(&b), buf_len(&b), m[2]->id, n);
+	assert_non_null(id);
+	char *instance = id + n + 4;
+	memcpy(id, m[0]->id, n);
 	assert_null(decode(&b));
-	memcpy(second, m[1]->id, strlen(m[1]->id));
-	second[strlen(m[1]->id) + 4] = 'A'; /* the instance id */
+	memcpy(id, m[2]->id, n);
+	*instance = 'A';
 	assert_null(decode(&b));
-	second[strlen(m[1]->id) + 4] = 'X';
+	*instance = 'X';
 	struct group *g = decode(&b);
 	assert_non_null(g);
 	group_free(g);
@@ -449,6 +451,11 @@ subscriptions_are_read(void **state)
 	assert_false(group_is_subscribed(group, STR("")));
 	subscribe("consumer", SUBSCRIPTION("\0\0\0\0\0\0"));
 	assert_false(group_is_subscribed(group, STR("t")));
+	subscribe("consumer", SUBSCRIPTION("\0\0\0\0\0\2\0\1t\0\0"));
+	assert_true(group_is_subscribed(group, STR("")));
+	assert_false(group_is_subscribed(group, STR("u")));
+	subscribe("consumer", SUBSCRIPTION("\0\0\0\0\0\1\0\1t"));
+	assert_false(group_is_subscribed(group, STR("u")));
 	/* What cannot be read may be anything. */
 	static const char *const damaged[] = { "",
 					       "\0\0\0\0\0",

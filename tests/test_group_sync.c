@@ -362,6 +362,27 @@ every_valid_request_keeps_a_session(void **state)
 	assert_state(GROUP_PREPARING_REBALANCE);
 }
 
+/* Who waits for its assignment needs no heartbeats; from when it has it, it does. */
+static void
+waiting_for_an_assignment_is_no_silence(void **state)
+{
+	(void)state;
+	struct ask *m[2];
+	make_completing(m, 2);
+	struct ask *b = ask_sync(m[1], NULL);
+	for (int i = 0; i < 3; i++) {
+		pass(SESSION_MS - 1);
+		assert_err(heartbeat(m[0]), ERR_NONE);
+	}
+	assert_told(ask_sync(m[0], NULL), ERR_NONE);
+	assert_told(b, ERR_NONE);
+	pass(SESSION_MS - 1);
+	assert_state(GROUP_STABLE);
+	heartbeat(m[0]);
+	pass(1);
+	assert_err(heartbeat(m[1]), ERR_UNKNOWN_MEMBER_ID);
+}
+
 static void
 a_forgotten_follower_may_sync_again(void **state)
 {
@@ -565,6 +586,7 @@ main(void)
 		T(all_are_lost),
 		T(each_has_its_own_session),
 		T(every_valid_request_keeps_a_session),
+		T(waiting_for_an_assignment_is_no_silence),
 		T(a_forgotten_follower_may_sync_again),
 		T(leave_errors),
 		T(leaving_a_stable_group),
