@@ -97,9 +97,8 @@ put(struct bytes *b, size_t n)
 	return b->at + b->n - n;
 }
 
-/* The low `n` bytes of the value, big-endian. */
-static void
-put_int(struct bytes *b, int n, int64_t value)
+void
+wire_put_int(struct bytes *b, int n, int64_t value)
 {
 	uint8_t *at = put(b, (size_t)n);
 
@@ -113,16 +112,16 @@ patch_i32(struct bytes *b, size_t at, int64_t value)
 	size_t n = b->n;
 
 	b->n = at;
-	put_int(b, 4, value);
+	wire_put_int(b, 4, value);
 	b->n = n;
 }
 
-static void
-put_string(struct bytes *b, const char *text)
+void
+wire_put_string(struct bytes *b, const char *text)
 {
-	size_t n = strlen(text);
+	size_t n = text ? strlen(text) : 0;
 
-	put_int(b, 2, (int64_t)n);
+	wire_put_int(b, 2, text ? (int64_t)n : -1);
 	memcpy(put(b, n), text, n);
 }
 
@@ -132,8 +131,8 @@ put_varint(struct bytes *b, int64_t value)
 	uint64_t u = (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
 
 	for (; u > 0x7f; u >>= 7)
-		put_int(b, 1, (int64_t)(u & 0x7f) | 0x80);
-	put_int(b, 1, (int64_t)u);
+		wire_put_int(b, 1, (int64_t)(u & 0x7f) | 0x80);
+	wire_put_int(b, 1, (int64_t)u);
 }
 
 static int
@@ -146,22 +145,21 @@ varint_bytes(int64_t value)
 	return n;
 }
 
-/* A frame's size (patched by end_frame) and header. */
-static struct bytes
-begin_frame(int key, int version)
+struct bytes
+wire_begin(int key, int version)
 {
 	struct bytes b = { 0 };
 
-	put_int(&b, 4, 0);
-	put_int(&b, 2, key);
-	put_int(&b, 2, version);
-	put_int(&b, 4, 1); /* correlation id */
-	put_string(&b, "bench");
+	wire_put_int(&b, 4, 0);
+	wire_put_int(&b, 2, key);
+	wire_put_int(&b, 2, version);
+	wire_put_int(&b, 4, 1); /* correlation id */
+	wire_put_string(&b, "bench");
 	return b;
 }
 
-static struct bytes
-end_frame(struct bytes b)
+struct bytes
+wire_end(struct bytes b)
 {
 	patch_i32(&b, 0, (int64_t)b.n - 4);
 	return b;
@@ -193,7 +191,7 @@ put_record(struct bytes *b, int delta, int value_bytes)
 	uint8_t *value;
 
 	put_varint(b, body);
-	put_int(b, 1, 0);
+	wire_put_int(b, 1, 0);
 	put_varint(b, 0);
 	put_varint(b, delta);
 	put_varint(b, -1);
@@ -214,20 +212,20 @@ put_batch(struct bytes *b, int records, int value_bytes)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	now_ms = t.tv_sec * 1000 + t.tv_nsec / 1000000;
-	put_int(b, 8, 0);  /* base offset */
-	put_int(b, 4, 0);  /* length: below */
-	put_int(b, 4, -1); /* leader epoch */
-	put_int(b, 1, 2);  /* magic */
+	wire_put_int(b, 8, 0);  /* base offset */
+	wire_put_int(b, 4, 0);  /* length: below */
+	wire_put_int(b, 4, -1); /* leader epoch */
+	wire_put_int(b, 1, 2);  /* magic */
 	crc_at = b->n;
-	put_int(b, 4, 0); /* CRC: below */
-	put_int(b, 2, 0); /* attributes */
-	put_int(b, 4, records - 1);
-	put_int(b, 8, now_ms);
-	put_int(b, 8, now_ms);
-	put_int(b, 8, -1); /* producer id, epoch, sequence */
-	put_int(b, 2, -1);
-	put_int(b, 4, -1);
-	put_int(b, 4, records);
+	wire_put_int(b, 4, 0); /* CRC: below */
+	wire_put_int(b, 2, 0); /* attributes */
+	wire_put_int(b, 4, records - 1);
+	wire_put_int(b, 8, now_ms);
+	wire_put_int(b, 8, now_ms);
+	wire_put_int(b, 8, -1); /* producer id, epoch, sequence */
+	wire_put_int(b, 2, -1);
+	wire_put_int(b, 4, -1);
+	wire_put_int(b, 4, records);
 	for (int i = 0; i < records; i++)
 		put_record(b, i, value_bytes);
 	patch_i32(b, start + 8, (int64_t)(b->n - start - 12));
@@ -239,78 +237,78 @@ put_batch(struct bytes *b, int records, int value_bytes)
 struct bytes
 wire_metadata_request(const char *topic)
 {
-	struct bytes b = begin_frame(METADATA, 4);
+	struct bytes b = wire_begin(METADATA, 4);
 
-	put_int(&b, 4, 1);
-	put_string(&b, topic);
-	put_int(&b, 1, 1); /* create it */
-	return end_frame(b);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 1, 1); /* create it */
+	return wire_end(b);
 }
 
 struct bytes
 wire_create_request(const char *topic, int partitions)
 {
-	struct bytes b = begin_frame(CREATE_TOPICS, 2);
+	struct bytes b = wire_begin(CREATE_TOPICS, 2);
 
-	put_int(&b, 4, 1);
-	put_string(&b, topic);
-	put_int(&b, 4, partitions);
-	put_int(&b, 2, 1);
-	put_int(&b, 4, 0); /* assignments */
-	put_int(&b, 4, 0); /* configs */
-	put_int(&b, 4, 30000);
-	put_int(&b, 1, 0); /* not only to validate */
-	return end_frame(b);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, partitions);
+	wire_put_int(&b, 2, 1);
+	wire_put_int(&b, 4, 0); /* assignments */
+	wire_put_int(&b, 4, 0); /* configs */
+	wire_put_int(&b, 4, 30000);
+	wire_put_int(&b, 1, 0); /* not only to validate */
+	return wire_end(b);
 }
 
 struct bytes
 wire_delete_request(const char *topic)
 {
-	struct bytes b = begin_frame(DELETE_TOPICS, 1);
+	struct bytes b = wire_begin(DELETE_TOPICS, 1);
 
-	put_int(&b, 4, 1);
-	put_string(&b, topic);
-	put_int(&b, 4, 30000);
-	return end_frame(b);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, 30000);
+	return wire_end(b);
 }
 
 struct bytes
 wire_produce_request(const char *topic, int partition, int acks, int records, int value_bytes)
 {
-	struct bytes b = begin_frame(PRODUCE, 7);
+	struct bytes b = wire_begin(PRODUCE, 7);
 	size_t size_at;
 
-	put_int(&b, 2, -1); /* no transactional id */
-	put_int(&b, 2, acks);
-	put_int(&b, 4, 30000);
-	put_int(&b, 4, 1);
-	put_string(&b, topic);
-	put_int(&b, 4, 1);
-	put_int(&b, 4, partition);
+	wire_put_int(&b, 2, -1); /* no transactional id */
+	wire_put_int(&b, 2, acks);
+	wire_put_int(&b, 4, 30000);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, 1);
+	wire_put_int(&b, 4, partition);
 	size_at = b.n;
-	put_int(&b, 4, 0);
+	wire_put_int(&b, 4, 0);
 	put_batch(&b, records, value_bytes);
 	patch_i32(&b, size_at, (int64_t)(b.n - size_at - 4));
-	return end_frame(b);
+	return wire_end(b);
 }
 
 struct bytes
 wire_fetch_request(const char *topic, int partition, int64_t offset, int max_bytes, int wait_ms)
 {
-	struct bytes b = begin_frame(FETCH, 4);
+	struct bytes b = wire_begin(FETCH, 4);
 
-	put_int(&b, 4, -1);
-	put_int(&b, 4, wait_ms);
-	put_int(&b, 4, 1);
-	put_int(&b, 4, max_bytes);
-	put_int(&b, 1, 0);
-	put_int(&b, 4, 1);
-	put_string(&b, topic);
-	put_int(&b, 4, 1);
-	put_int(&b, 4, partition);
-	put_int(&b, 8, offset);
-	put_int(&b, 4, max_bytes);
-	return end_frame(b);
+	wire_put_int(&b, 4, -1);
+	wire_put_int(&b, 4, wait_ms);
+	wire_put_int(&b, 4, 1);
+	wire_put_int(&b, 4, max_bytes);
+	wire_put_int(&b, 1, 0);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, 1);
+	wire_put_int(&b, 4, partition);
+	wire_put_int(&b, 8, offset);
+	wire_put_int(&b, 4, max_bytes);
+	return wire_end(b);
 }
 
 size_t
@@ -327,8 +325,8 @@ wire_fetched_error_at(const char *topic)
 
 /* ---- Calls ---- */
 
-static void
-send_all(int fd, struct bytes b)
+void
+wire_send(int fd, struct bytes b)
 {
 	while (b.n) {
 		ssize_t n = send(fd, b.at, b.n, MSG_NOSIGNAL);
@@ -355,12 +353,11 @@ receive_all(int fd, uint8_t *at, size_t n)
 }
 
 struct bytes
-wire_call(int fd, struct bytes request)
+wire_receive(int fd)
 {
 	struct bytes answer = { 0 };
 	int32_t size;
 
-	send_all(fd, request);
 	receive_all(fd, put(&answer, 4), 4);
 	size = wire_i32(answer.at);
 	if (size < 4 || size > 1 << 30)
@@ -368,6 +365,13 @@ wire_call(int fd, struct bytes request)
 	put(&answer, (size_t)size);
 	receive_all(fd, answer.at + 4, (size_t)size);
 	return answer;
+}
+
+struct bytes
+wire_call(int fd, struct bytes request)
+{
+	wire_send(fd, request);
+	return wire_receive(fd);
 }
 
 void

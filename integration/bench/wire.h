@@ -33,6 +33,13 @@ int16_t wire_i16(const uint8_t *at);
 int32_t wire_i32(const uint8_t *at);
 int64_t wire_i64(const uint8_t *at);
 
+/* Any request: begin (size, header without tagged fields, client id "bench"), put..., end (sets the size). */
+struct bytes wire_begin(int key, int version);
+/* The low n bytes of the value, big-endian. */
+void wire_put_int(struct bytes *b, int n, int64_t value);
+void wire_put_string(struct bytes *b, const char *text); /* NULL: null */
+struct bytes wire_end(struct bytes b);
+
 struct bytes wire_metadata_request(const char *topic);
 struct bytes wire_create_request(const char *topic, int partitions);
 struct bytes wire_delete_request(const char *topic);
@@ -46,7 +53,11 @@ size_t wire_produced_error_at(const char *topic);
  */
 size_t wire_fetched_error_at(const char *topic);
 
-/* Send all and receive one whole answer, size field included. Freed by the caller. */
+/* Send all of it; the bytes stay the caller's. */
+void wire_send(int fd, struct bytes request);
+/* One whole answer, size field included. Freed by the caller. */
+struct bytes wire_receive(int fd);
+/* Both. */
 struct bytes wire_call(int fd, struct bytes request);
 /* The same for administration: the request is freed, and the error at error_at ends the program unless
  * `forgiven`. */
