@@ -13,23 +13,13 @@
 #include "common/check.h"
 #include "common/diag.h"
 
-#define BUCKETS       256
 #define RECEIVE_BYTES (64 * 1024)
 #define SIZE_BYTES    4
-
-struct forward_link {
-	struct worker *worker;
-	int owner;
-	int fd; /* -1: not connected */
-	ev_io readable, writable;
-	struct buf out, in;
-	struct list under_way[BUCKETS]; /* by id */
-};
 
 static struct list *
 bucket(struct forward_link *l, int32_t id)
 {
-	return &l->under_way[(uint32_t)id % BUCKETS];
+	return &l->under_way[(uint32_t)id % FORWARD_BUCKETS];
 }
 
 /* --- breaking --- */
@@ -37,7 +27,7 @@ bucket(struct forward_link *l, int32_t id)
 static void
 fail_all(struct forward_link *l)
 {
-	for (int i = 0; i < BUCKETS; i++) {
+	for (int i = 0; i < FORWARD_BUCKETS; i++) {
 		while (!list_is_empty(&l->under_way[i])) {
 			struct forwarded *f = LIST_OF(l->under_way[i].next, struct forwarded, in_link);
 			list_remove(&f->in_link);
@@ -179,7 +169,7 @@ link_to(struct worker *w, int owner)
 	l->worker = w;
 	l->owner = owner;
 	l->fd = -1;
-	for (int i = 0; i < BUCKETS; i++)
+	for (int i = 0; i < FORWARD_BUCKETS; i++)
 		list_init(&l->under_way[i]);
 	return l;
 }
@@ -257,10 +247,10 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 void
 forward_start(struct worker *w)
 {
-	static ev_io arrivals;
+	ev_io *arrivals = &w->forward.arrivals;
 
 	w->forward.next_id = 1;
-	ev_io_init(&arrivals, on_arrivals, w->base.family->forward[w->base.slot].fd, EV_READ);
-	arrivals.data = w;
-	ev_io_start(w->base.loop, &arrivals);
+	ev_io_init(arrivals, on_arrivals, w->base.family->forward[w->base.slot].fd, EV_READ);
+	arrivals->data = w;
+	ev_io_start(w->base.loop, arrivals);
 }

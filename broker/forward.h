@@ -12,14 +12,15 @@
 #ifndef BROKER_FORWARD_H
 #define BROKER_FORWARD_H
 
+#include <ev.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buf.h"
 #include "common/list.h"
 #include "storage/store.h"
 
 struct call;
-struct forward_link;
 struct worker;
 
 /* A request under way; in the arena of its call. */
@@ -33,9 +34,22 @@ struct forwarded {
 	void (*broken)(struct forwarded *f);
 };
 
+#define FORWARD_BUCKETS 256
+
+/* The way to one owner. */
+struct forward_link {
+	struct worker *worker;
+	int owner;
+	int fd; /* -1: not connected */
+	ev_io readable, writable;
+	struct buf out, in;
+	struct list under_way[FORWARD_BUCKETS]; /* requests without an answer, by id */
+};
+
 struct forward {
 	struct forward_link *link[STORE_SLOTS]; /* by owner; NULL: never needed */
 	int32_t next_id;
+	ev_io arrivals; /* other workers that connect to this one */
 };
 
 void forward_start(struct worker *w);

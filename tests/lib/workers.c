@@ -1,0 +1,228 @@
+#include "tests/lib/workers.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/connection.h"
+#include "common/clock.h"
+#include "tests/lib/test.h"
+
+#define PATIENCE_MS 20000
+#define HOPS        12 /* more than from a client to another worker and back, with a commit */
+
+/* --- a worker's beginning and end ---------------------------------------------------------------------- */
+
+/* As worker_main(). */
+void
+workers_start(struct workers *ws, int slot)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->base.loop = ev_loop_new(EVFLAG_AUTO);
+	w->base.family = &ws->family;
+	w->base.slot = slot;
+	w->config = &ws->config;
+	w->shared = ws->family.shared;
+	w->slot = &w->shared->slot[slot];
+	w->store = ws->store.store;
+	list_init(&w->connections);
+	list_init(&w->flushing);
+	list_init(&w->starved);
+	list_init(&w->parked);
+	turn_init(&w->turn);
+	waits_init(&w->waits);
+	ev_init(&w->pressure, NULL);
+	ev_init(&w->write_retry, NULL);
+	coordinator_start(w);
+	forward_start(w);
+	worker_read_end(w);
+	ws->at[slot] = w;
+}
+
+/* What it held stays reachable: a process that dies frees nothing. */
+static struct worker *graves[64];
+static int grave_n;
+
+void
+workers_kill(struct workers *ws, int slot)
+{
+	struct worker *w = ws->at[slot];
+
+	if (w == NULL)
+		return;
+	LIST_EACH (&w->connections, it)
+		close(LIST_OF(it, struct connection, in_worker)->fd);
+	for (int i = 0; i < STORE_SLOTS; i++)
+		if (w->forward.link[i] != NULL && w->forward.link[i]->fd >= 0)
+			close(w->forward.link[i]->fd);
+	ev_loop_destroy(w->base.loop);
+	ws->at[slot] = NULL;
+	assert_true(grave_n < 64);
+	graves[grave_n++] = w;
+}
+
+struct workers *
+workers_begin(int n)
+{
+	struct workers *ws = calloc(1, sizeof(*ws));
+
+	assert_non_null(ws);
+	fixture_begin(&ws->store, DURABILITY_DURABLE);
+	config_init(&ws->config);
+	ws->config.workers = n;
+	ws->config.group_initial_delay_ms = 0;
+	ws->config.group_min_session_ms = 1;
+	ws->family.config = &ws->config;
+	ws->family.shared = shared_create();
+	ws->family.wakeup.shared = ws->family.shared;
+	for (int i = 0; i < n; i++)
+		forward_socket_create(&ws->family.forward[i]);
+	for (int i = 0; i < n; i++)
+		workers_start(ws, i);
+	atomic_store(&ws->family.shared->store.writes_ok, 1);
+	return ws;
+}
+
+void
+workers_end(struct workers *ws)
+{
+	for (int i = 0; i < ws->config.workers; i++) {
+		workers_kill(ws, i);
+		close(ws->family.forward[i].fd);
+	}
+	fixture_end(&ws->store);
+	config_free(&ws->config);
+	munmap(ws->family.shared, sizeof(*ws->family.shared));
+	free(ws);
+}
+
+struct client
+workers_connect(struct workers *ws, int slot)
+{
+	struct client c = { 0 };
+	struct timeval patience = { .tv_sec = 5 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	c.fd = pair[0];
+	connection_open(ws->at[slot], pair[1], 0);
+	return c;
+}
+
+/* --- turns --------------------------------------------------------------------------------------------- */
+
+/* As the worker's own work() does before its loop blocks. */
+static void
+turn(struct worker *w)
+{
+	ev_run(w->base.loop, EVRUN_NOWAIT);
+	do {
+		turn_run(w);
+		while (!list_is_empty(&w->flushing))
+			connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
+		worker_read_end(w);
+	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
+	turn_run(w);
+	worker_read_end(w);
+}
+
+void
+workers_turn(struct workers *ws)
+{
+	for (int i = 0; i < ws->config.workers; i++)
+		if (ws->at[i] != NULL && !ws->frozen[i])
+			turn(ws->at[i]);
+	if (!ws->hold && atomic_exchange(&ws->family.shared->checkpoint_wanted, 0) != 0)
+		fixture_checkpoint(&ws->store);
+}
+
+void
+workers_settle(struct workers *ws)
+{
+	for (int i = 0; i < HOPS; i++)
+		workers_turn(ws);
+}
+
+static bool
+has_answer(const struct client *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static void
+turn_or_give_up(struct workers *ws, int64_t deadline_ms)
+{
+	if (clock_monotonic_ms() > deadline_ms)
+		fail_msg("waited for too long");
+	workers_turn(ws);
+	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+}
+
+void *
+workers_receive(struct workers *ws, struct client *c)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+	while (!has_answer(c))
+		turn_or_give_up(ws, deadline_ms);
+	return client_receive(c);
+}
+
+void *
+workers_call(struct workers *ws, struct client *c, int16_t key, int16_t version, const void *request)
+{
+	client_send(c, key, version, request);
+	return workers_receive(ws, c);
+}
+
+bool
+workers_is_quiet(struct workers *ws, struct client *c)
+{
+	workers_settle(ws);
+	return !has_answer(c);
+}
+
+bool
+workers_is_closed(struct workers *ws, struct client *c)
+{
+	char byte;
+
+	workers_settle(ws);
+	return recv(c->fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+void
+workers_wait(struct workers *ws, bool (*what)(struct workers *ws))
+{
+	int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+
+	while (!what(ws))
+		turn_or_give_up(ws, deadline_ms);
+}
+
+const char *
+workers_group(const struct workers *ws, int slot, int n)
+{
+	static char names[8][32];
+	static int next;
+	char *name = names[next++ % 8];
+
+	for (int i = 0;; i++) {
+		snprintf(name, sizeof(names[0]), "group-%d", i);
+		if (coordinator_owner(ws->at[0] != NULL ? ws->at[0] : ws->at[1], str_of(name)) == slot &&
+		    n-- == 0)
+			return name;
+	}
+}
