@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/child_loop.h"
+#include "broker/cleaner_groups.h"
 #include "common/clock.h"
 #include "common/diag.h"
 
@@ -54,6 +55,7 @@ rules_now(void)
 		.delete_by_default = (config->topic.cleanup_policy & CLEANUP_DELETE) != 0,
 		.producer_expiry_ms = config->producer_expiry_ms,
 		.offsets_retention_ms = (int64_t)config->offsets_retention_minutes * 60000,
+		.readers = &cleaner_groups,
 		.now_ms = clock_wall_ms(),
 		.deleted_only = !cl.in_round,
 	};

@@ -369,7 +369,7 @@ do_task(struct store_txn *txn, struct clean_round *round, const struct clean_rul
 	else if (task->kind == TASK_GONE_GROUP)
 		e = free_group(txn, task->group);
 	else if (task->kind == TASK_GROUP)
-		e = expiry_run(txn, round, rules, ROWS_MAX, &changed);
+		e = expiry_run(txn, round, rules, LOOK_ROWS_MAX, ROWS_MAX, &changed);
 	else if (task->kind == TASK_PARTITION)
 		e = clean_partition(txn, task->topic, task->index, rules, &changed);
 	else

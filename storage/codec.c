@@ -237,8 +237,9 @@ codec_open(enum batch_codec codec, const uint8_t *at, size_t n, size_t max_bytes
 	for (size_t cap = 0; s->state == CODEC_MORE;) {
 		if (got == cap) {
 			cap = cap > 0 ? cap * 2 : GROW_FROM;
-			opened = realloc(opened, cap);
-			CHECK(opened != NULL);
+			uint8_t *larger = realloc(opened, cap);
+			CHECK(larger != NULL);
+			opened = larger;
 		}
 		got += codec_stream_read(s, opened + got, cap - got);
 	}

@@ -6,40 +6,106 @@
 
 #define FORGET_GROUP_MS 60000
 
-/* The group whose offsets are looked at, and the topic of the last of them. */
+/* The group whose offsets are looked at, and the topic of the last of them: rows are sorted by topic. */
 struct looker {
 	struct store_txn *txn;
 	const struct clean_rules *rules;
-	struct stored_group group;
-	uint32_t topic;
-	bool topic_known, topic_is_there;
+	struct group_head group;
+	struct {
+		bool tried;
+		void *opened; /* by rules->readers; NULL: keeps everything */
+		struct arena arena;
+	} reader;
+	struct {
+		bool known, is_there;
+		bool asked, is_read; /* by the group */
+		uint32_t number;
+		struct str name;
+	} topic;
 	enum err err;
 };
+
+/* --- what the group reads --------------------------------------------------------------------------- */
+
+static void
+end_group(struct looker *l)
+{
+	if (l->reader.opened != NULL)
+		l->rules->readers->close(l->reader.opened);
+	l->reader.opened = NULL;
+	l->reader.tried = false;
+	l->topic.asked = false;
+	arena_reset(&l->reader.arena);
+}
+
+static enum err
+end(struct looker *l)
+{
+	end_group(l);
+	arena_free(&l->reader.arena);
+	return l->err;
+}
+
+static void *
+reader(struct looker *l)
+{
+	struct stored_group group;
+	if (l->reader.tried || l->rules->readers == NULL)
+		return l->reader.opened;
+	l->reader.tried = true;
+	enum err e = groups_by_number(l->txn, l->group.number, &l->reader.arena, &group);
+	if (e == ERR_NONE)
+		l->reader.opened = l->rules->readers->open(&group);
+	else
+		l->err = e;
+	return l->reader.opened;
+}
+
+/* The topic that topic_is_gone() was asked about. */
+static bool
+reads_topic(struct looker *l)
+{
+	if (!l->topic.asked) {
+		void *opened = reader(l);
+		l->topic.is_read = opened == NULL || l->rules->readers->reads(opened, l->topic.name);
+		l->topic.asked = true;
+	}
+	return l->topic.is_read;
+}
 
 static bool
 topic_is_gone(struct looker *l, uint32_t number)
 {
 	struct topic topic;
-	if (l->topic_known && l->topic == number)
-		return !l->topic_is_there;
+	if (l->topic.known && l->topic.number == number)
+		return !l->topic.is_there;
 	enum err e = topic_by_number(l->txn, number, &l->txn->arena, &topic);
 	if (e != ERR_NONE && e != ERR_UNKNOWN_TOPIC_OR_PARTITION)
 		l->err = e;
-	l->topic = number;
-	l->topic_known = true;
-	l->topic_is_there = e != ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	return !l->topic_is_there;
+	l->topic.number = number;
+	l->topic.known = true;
+	l->topic.asked = false;
+	l->topic.is_there = e != ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	l->topic.name = e == ERR_NONE ? str_keep(&l->txn->arena, topic.name) : STR_NULL;
+	return !l->topic.is_there;
+}
+
+/* --- what may go ------------------------------------------------------------------------------------ */
+
+static bool
+has_members(const struct looker *l)
+{
+	return l->group.empty_since_ms < 0;
 }
 
 static bool
 is_old(const struct looker *l, const struct stored_offset *offset)
 {
-	int64_t now = l->rules->now_ms, empty = l->group.empty_since_ms;
-	if (empty < 0)
-		return false;
+	int64_t now = l->rules->now_ms, since = offset->committed_ms;
 	if (offset->expires_ms >= 0)
 		return now >= offset->expires_ms;
-	int64_t since = offset->committed_ms > empty ? offset->committed_ms : empty;
+	if (l->group.has_state && l->group.empty_since_ms > since)
+		since = l->group.empty_since_ms;
 	return l->rules->offsets_retention_ms > 0 && now - since >= l->rules->offsets_retention_ms;
 }
 
@@ -49,15 +115,17 @@ is_offset_of(const struct scan *s, uint32_t group)
 	return s->key.n == KEY_OFFS_BYTES + KEY_PIECE_BYTES && get_u32(s->key.at) == group;
 }
 
-/* Further pieces go with the first, of which there is always one. */
+/* Further pieces go with the first, of which there is always one. An error keeps everything. */
 static bool
 may_go(struct looker *l, const struct scan *s)
 {
 	struct stored_offset offset;
 	if (get_u16(s->key.at + KEY_OFFS_BYTES) != 0)
 		return false;
-	return topic_is_gone(l, get_u32(s->key.at + 4)) ||
-	       (offsets_decode(s->value, &offset) && is_old(l, &offset));
+	bool goes =
+	    topic_is_gone(l, get_u32(s->key.at + 4)) ||
+	    (offsets_decode(s->value, &offset) && is_old(l, &offset) && !(has_members(l) && reads_topic(l)));
+	return goes && l->err == ERR_NONE;
 }
 
 static bool
@@ -77,9 +145,11 @@ has_offsets(struct looker *l)
 static bool
 group_may_go(struct looker *l)
 {
-	return l->group.empty_since_ms >= 0 && l->rules->offsets_retention_ms > 0 &&
+	return !has_members(l) && l->rules->offsets_retention_ms > 0 &&
 	       l->rules->now_ms - l->group.empty_since_ms >= FORGET_GROUP_MS && !has_offsets(l);
 }
+
+/* --- finding ---------------------------------------------------------------------------------------- */
 
 /* The first offset of the group from `at` on that may go; its key to `at`. */
 static bool
@@ -105,7 +175,8 @@ static bool
 next_group(struct looker *l, uint8_t at[KEY_OFFS_BYTES])
 {
 	uint32_t number = get_u32(at);
-	if (!groups_after(l->txn, number > 0 ? number - 1 : 0, &l->txn->arena, &l->group))
+	end_group(l);
+	if (!groups_head_after(l->txn, number > 0 ? number - 1 : 0, &l->reader.arena, &l->group))
 		return false;
 	if (l->group.number != number)
 		key_offs(at, l->group.number, 0, 0);
@@ -121,7 +192,7 @@ expiry_find(struct store_txn *txn, struct clean_round *round, const struct clean
 	while (look_rows-- > 0 && l.err == ERR_NONE) {
 		if (!next_group(&l, round->at)) {
 			*round = (struct clean_round){ .phase = CLEAN_PARTITIONS };
-			return ERR_NONE;
+			break;
 		}
 		*found = find_offset(&l, round->at, &look_rows);
 		if (*found || look_rows <= 0)
@@ -131,11 +202,13 @@ expiry_find(struct store_txn *txn, struct clean_round *round, const struct clean
 			break;
 		key_offs(round->at, l.group.number + 1, 0, 0);
 	}
-	return l.err;
+	return end(&l);
 }
 
+/* --- letting go ------------------------------------------------------------------------------------- */
+
 static int
-delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], int rows)
+delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], int look_rows, int rows)
 {
 	struct scan s;
 	uint8_t gone[KEY_OFFS_BYTES] = { 0 };
@@ -144,7 +217,7 @@ delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], int rows)
 	bool row = scan_from(&s, at, KEY_OFFS_BYTES);
 	while (row && is_offset_of(&s, l->group.number)) {
 		bool rest = deleted > 0 && memcmp(s.key.at, gone, KEY_OFFS_BYTES) == 0;
-		if (!rest && deleted >= rows)
+		if (!rest && (deleted >= rows || --look_rows < 0))
 			break;
 		if (rest || may_go(l, &s)) {
 			memcpy(gone, s.key.at, KEY_OFFS_BYTES);
@@ -160,19 +233,28 @@ delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], int rows)
 	return deleted;
 }
 
+static enum err
+delete_group(struct looker *l)
+{
+	struct stored_group group;
+	enum err e = groups_by_number(l->txn, l->group.number, &l->reader.arena, &group);
+	return e != ERR_NONE ? e : groups_delete(l->txn, group.id);
+}
+
 enum err
-expiry_run(struct store_txn *txn, const struct clean_round *round, const struct clean_rules *rules, int rows,
-	   bool *changed)
+expiry_run(struct store_txn *txn, const struct clean_round *round, const struct clean_rules *rules,
+	   int look_rows, int rows, bool *changed)
 {
 	struct looker l = { .txn = txn, .rules = rules };
+	uint8_t at[KEY_OFFS_BYTES];
+	memcpy(at, round->at, sizeof(at));
 	*changed = false;
-	enum err e = groups_by_number(txn, get_u32(round->at), &txn->arena, &l.group);
-	if (e != ERR_NONE)
-		return e == ERR_GROUP_ID_NOT_FOUND ? ERR_NONE : e;
-	*changed = delete_offsets(&l, round->at, rows) > 0;
-	if (l.err == ERR_NONE && group_may_go(&l)) {
-		*changed = true;
-		return groups_delete(txn, l.group.id);
+	if (next_group(&l, at) && memcmp(at, round->at, sizeof(at)) == 0) { /* still there */
+		*changed = delete_offsets(&l, at, look_rows, rows) > 0;
+		if (l.err == ERR_NONE && group_may_go(&l)) {
+			*changed = true;
+			l.err = delete_group(&l);
+		}
 	}
-	return l.err;
+	return end(&l);
 }

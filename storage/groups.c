@@ -80,6 +80,12 @@ decode(uint32_t number, struct bytes row, struct stored_group *out)
 }
 
 static enum err
+damaged(struct store_txn *txn)
+{
+	return env_error(txn->store, MDB_CORRUPTED, "read a group's row");
+}
+
+static enum err
 put_group(struct store_txn *txn, const struct stored_group *g)
 {
 	size_t id_n = id_bytes(g->id), state_n = (size_t)g->state.n, n = 2 + id_n + 8 + state_n;
@@ -105,8 +111,7 @@ groups_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, st
 		return e;
 	if (row.n < 0)
 		return ERR_GROUP_ID_NOT_FOUND;
-	return decode(number, row, out) ? ERR_NONE
-					: env_error(txn->store, MDB_CORRUPTED, "read a group's row");
+	return decode(number, row, out) ? ERR_NONE : damaged(txn);
 }
 
 /* --- finding ---------------------------------------------------------------------------------------- */
@@ -124,6 +129,28 @@ find_short(struct store_txn *txn, const uint8_t *key, size_t n, uint32_t *number
 	return ERR_NONE;
 }
 
+/* Is this the group's id? Without a copy of its row, which may be large. */
+static bool
+has_id(struct store_txn *txn, uint32_t number, struct str id, enum err *e)
+{
+	uint8_t key[KEY_GROUP_BYTES + KEY_PIECE_BYTES] = { 0 };
+	struct scan s;
+	put_u32(key, number);
+	scan_open(&s, txn, TABLE_GROUP);
+	bool same = scan_from(&s, key, sizeof(key)) && s.key.n == sizeof(key) &&
+		    memcmp(s.key.at, key, KEY_GROUP_BYTES) == 0 && s.value.n > 2 &&
+		    get_u16(s.value.at) == id.n;
+	for (int32_t at = 0, skip = 2; same && at < id.n; skip = 0) {
+		int32_t n = s.value.n - skip < id.n - at ? s.value.n - skip : id.n - at;
+		same = memcmp(s.value.at + skip, id.at + at, (size_t)n) == 0;
+		at += n;
+		if (same && at < id.n)
+			same = scan_next(&s) && memcmp(s.key.at, key, KEY_GROUP_BYTES) == 0 && s.value.n > 0;
+	}
+	*e = scan_close(&s);
+	return same && *e == ERR_NONE;
+}
+
 /* Of those with the same beginning and hash, the one whose id it is. */
 static enum err
 find_long(struct store_txn *txn, struct str id, const uint8_t *key, size_t n, uint32_t *number)
@@ -134,10 +161,8 @@ find_long(struct store_txn *txn, struct str id, const uint8_t *key, size_t n, ui
 	scan_open(&s, txn, TABLE_GNAME);
 	bool row = scan_from(&s, key, n);
 	while (row && !found && e == ERR_NONE && s.key.n == (int32_t)n + 4 && memcmp(s.key.at, key, n) == 0) {
-		struct stored_group group;
 		*number = get_u32(s.key.at + n);
-		e = groups_by_number(txn, *number, &txn->arena, &group);
-		found = e == ERR_NONE && str_eq(group.id, id);
+		found = has_id(txn, *number, id, &e);
 		row = scan_next(&s);
 	}
 	enum err scanned = scan_close(&s);
@@ -162,17 +187,62 @@ groups_find(struct store_txn *txn, struct str id, struct arena *arena, struct st
 	return e != ERR_NONE ? e : groups_by_number(txn, number, arena, out);
 }
 
+/* The first slice of the first group behind `number`. */
+static bool
+find_after(struct scan *s, uint32_t number)
+{
+	uint8_t key[KEY_GROUP_BYTES + KEY_PIECE_BYTES] = { 0 };
+	put_u32(key, number + 1);
+	return number < UINT32_MAX && scan_from(s, key, sizeof(key)) && s->key.n == sizeof(key);
+}
+
+/* What is damaged is told, and hides nothing but itself. */
 bool
 groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out)
 {
-	uint8_t key[KEY_GROUP_BYTES + KEY_PIECE_BYTES] = { 0 };
 	struct scan s;
-	put_u32(key, number + 1);
+	bool good = false;
 	scan_open(&s, txn, TABLE_GROUP);
-	bool row = number < UINT32_MAX && scan_from(&s, key, sizeof(key)) &&
-		   s.key.n == KEY_GROUP_BYTES + KEY_PIECE_BYTES;
-	uint32_t found = row ? get_u32(s.key.at) : 0;
-	bool good = row && decode(found, pieces_read(&s, arena), out);
+	for (bool row = find_after(&s, number); row && !good; row = !good && find_after(&s, number)) {
+		number = get_u32(s.key.at);
+		good = decode(number, pieces_read(&s, arena), out);
+		if (!good)
+			(void)damaged(txn);
+	}
+	return scan_close(&s) == ERR_NONE && good;
+}
+
+/* All is in the first slice, unless the id is long. */
+static bool
+decode_head(struct scan *s, struct arena *arena, struct group_head *out)
+{
+	int32_t n = s->value.n, fixed = n >= 2 ? 2 + get_u16(s->value.at) + 8 : INT32_MAX;
+	struct stored_group group;
+	out->number = get_u32(s->key.at);
+	if (fixed < n || (fixed == n && n < ROW_BYTES)) {
+		out->empty_since_ms = (int64_t)get_u64(s->value.at + fixed - 8);
+		out->has_state = fixed < n;
+		return true;
+	}
+	if (!decode(out->number, pieces_read(s, arena), &group))
+		return false;
+	out->empty_since_ms = group.empty_since_ms;
+	out->has_state = group.state.n > 0;
+	return true;
+}
+
+bool
+groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out)
+{
+	struct scan s;
+	bool good = false;
+	scan_open(&s, txn, TABLE_GROUP);
+	for (bool row = find_after(&s, number); row && !good; row = !good && find_after(&s, number)) {
+		number = get_u32(s.key.at);
+		good = decode_head(&s, arena, out);
+		if (!good)
+			(void)damaged(txn);
+	}
 	return scan_close(&s) == ERR_NONE && good;
 }
 

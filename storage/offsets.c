@@ -1,6 +1,5 @@
 /* offsets: how far groups have read. A row per group, topic and partition, all by number. */
 #include "storage/env.h"
-#include "storage/env.h"
 #include "storage/offsets.h"
 #include "storage/pieces.h"
 

@@ -15,30 +15,29 @@ is_piece_of(const struct scan *s, const void *key, size_t n)
 	return s->key.n == (int32_t)(n + KEY_PIECE_BYTES) && memcmp(s->key.at, key, n) == 0;
 }
 
-static enum err
-del_from(struct store_txn *txn, enum table table, const void *key, size_t key_n, size_t piece)
+/* From the row that the scan stands on. */
+static void
+del_rest(struct scan *s, bool row, const void *key, size_t key_n)
 {
-	uint8_t full[PIECES_KEY_MAX + KEY_PIECE_BYTES];
-	struct scan s;
-	scan_open(&s, txn, table);
-	bool row = scan_from(&s, full, key_of(full, key, key_n, piece));
-	while (row && is_piece_of(&s, key, key_n) && scan_delete(&s))
-		row = scan_next(&s);
-	return scan_close(&s);
+	while (row && is_piece_of(s, key, key_n) && scan_delete(s))
+		row = scan_next(s);
 }
 
+/* The row behind the last one written is mostly on the same page: to look there costs no search. */
 enum err
 pieces_put(struct store_txn *txn, enum table table, const void *key, size_t key_n, struct bytes value)
 {
 	uint8_t full[PIECES_KEY_MAX + KEY_PIECE_BYTES];
 	size_t n = (size_t)value.n, piece = 0;
-	for (size_t at = 0; at < n || piece == 0; at += ROW_BYTES, piece++) {
+	bool put = true;
+	struct scan s;
+	scan_open(&s, txn, table);
+	for (size_t at = 0; put && (at < n || piece == 0); at += ROW_BYTES, piece++) {
 		size_t bytes = n - at < ROW_BYTES ? n - at : ROW_BYTES;
-		enum err e = txn_put(txn, table, full, key_of(full, key, key_n, piece), value.at + at, bytes);
-		if (e != ERR_NONE)
-			return e;
+		put = scan_put(&s, full, key_of(full, key, key_n, piece), value.at + at, bytes);
 	}
-	return del_from(txn, table, key, key_n, piece);
+	del_rest(&s, put && scan_next(&s), key, key_n);
+	return scan_close(&s);
 }
 
 /* How many bytes the slices from here on have together; the scan stands on the last. */
@@ -90,5 +89,9 @@ pieces_get(struct store_txn *txn, enum table table, const void *key, size_t key_
 enum err
 pieces_del(struct store_txn *txn, enum table table, const void *key, size_t key_n)
 {
-	return del_from(txn, table, key, key_n, 0);
+	uint8_t full[PIECES_KEY_MAX + KEY_PIECE_BYTES];
+	struct scan s;
+	scan_open(&s, txn, table);
+	del_rest(&s, scan_from(&s, full, key_of(full, key, key_n, 0)), key, key_n);
+	return scan_close(&s);
 }

@@ -333,21 +333,32 @@ MUST_CHECK enum err topic_by_number(struct store_txn *txn, uint32_t number, stru
 
 /* --- cleaning --------------------------------------------------------------------------------------- */
 
+/*
+ * What a group with members reads, which is in its state, which the store cannot read. Asked only where an
+ * offset is old enough to expire, once per group and step.
+ */
+struct clean_readers {
+	void *(*open)(const struct stored_group *group); /* NULL: it keeps all its offsets */
+	bool (*reads)(void *opened, struct str topic);
+	void (*close)(void *opened);
+};
+
 /* The broker's defaults for topics that set nothing themselves; -1: without limit. */
 struct clean_rules {
 	int64_t retention_ms, retention_bytes;
 	bool delete_by_default; /* log.cleanup.policy has delete */
 	int64_t producer_expiry_ms;
-	int64_t offsets_retention_ms; /* of groups without members, since the commit or since the last left */
+	int64_t offsets_retention_ms;        /* 0: for ever, unless the offset itself says otherwise */
+	const struct clean_readers *readers; /* NULL: groups with members keep all their offsets */
 	int64_t now_ms;
-	bool
-	    deleted_only; /* nothing but rows of deleted topics and groups; a round under way stays where it is */
+	/* Nothing but rows of deleted topics and groups; a round under way stays where it is. */
+	bool deleted_only;
 };
 /*
  * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then, unless
  * deleted_only, what retention.ms and retention.bytes let go (the log start moves first), then forgotten
- * producers, then offsets of deleted topics and of groups that have been without members for long, and
- * groups that have neither members nor offsets. *more: call again soon.
+ * producers, then offsets of deleted topics and those that nobody reads any more (expiry.h), and groups that
+ * have neither members nor offsets. *more: call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

@@ -348,6 +348,18 @@ scan_new_row(struct scan *s, const void *key, size_t key_n, size_t n)
 	return s->err == ERR_NONE ? v.mv_data : NULL;
 }
 
+bool
+scan_put(struct scan *s, const void *key, size_t key_n, const void *value, size_t n)
+{
+	CHECK(s->txn->write && n <= ROW_BYTES);
+	if (s->err != ERR_NONE)
+		return false;
+	MDB_val k = val_of(key, key_n), v = val_of(value, n);
+	s->txn->changed = true;
+	s->err = failed(s->txn, mdb_cursor_put(s->cursor, &k, &v, 0), "write a row");
+	return s->err == ERR_NONE;
+}
+
 enum err
 scan_close(struct scan *s)
 {

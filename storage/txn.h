@@ -68,6 +68,8 @@ bool scan_next(struct scan *s); /* after scan_delete(): the row behind the delet
 bool scan_delete(struct scan *s);
 /* A new row of n bytes to be filled at once; NULL on failure, also where the key exists. */
 uint8_t *scan_new_row(struct scan *s, const void *key, size_t key_n, size_t n);
+/* Write a row, new or not; the scan stands on it, but its views show another: scan_next() first. */
+bool scan_put(struct scan *s, const void *key, size_t key_n, const void *value, size_t n);
 enum err scan_close(struct scan *s);
 
 #endif
