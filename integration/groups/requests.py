@@ -1,161 +1,27 @@
 """Raw requests about groups: what no client sends, or not so that one could see the answer."""
 
-import os
+import socket
 import struct
-import threading
 
+import raw
 from harness.broker import Broker
 from harness.cases import case, equal, eventually, run_cases
-from harness.wire import Connection, string
-
-COMMIT, FETCH, JOIN, HEARTBEAT, LEAVE, SYNC, DESCRIBE, LIST, DELETE, OFFSET_DELETE = 8, 9, 11, 12, 13, 14, 15, 16, 42, 47
-ILLEGAL_GENERATION, INCONSISTENT, INVALID_GROUP, UNKNOWN_MEMBER, BAD_SESSION, REBALANCE = 22, 23, 24, 25, 26, 27
-METADATA_TOO_LARGE, NON_EMPTY, NOT_FOUND, MEMBER_ID_REQUIRED, FENCED, UNKNOWN_TOPIC, SUBSCRIBED = 12, 68, 69, 79, 82, 3, 86
+from harness.wire import string
+from raw import (
+    BAD_SESSION, FENCED, ILLEGAL_GENERATION, INCONSISTENT, INVALID_GROUP, MEMBER_ID_REQUIRED, METADATA_TOO_LARGE, NON_EMPTY,
+    NOT_FOUND, REBALANCE, UNKNOWN_MEMBER, UNKNOWN_TOPIC, in_background,
+)  # fmt: skip
 
 BROKER = Broker(options=["-o", "group.min.session.timeout.ms=100", "-o", "num.partitions=3"]).start()
 
 
-def blob(data):
-    return struct.pack(">i", len(data)) + data
-
-
-def maybe(text):
-    return struct.pack(">h", -1) if text is None else string(text)
-
-
-class Client:
-    """A connection of its own for each request that may wait; the broker spreads them over its workers."""
-
-    def __init__(self, timeout_s=15):
-        self.wire = Connection(BROKER.port, timeout_s=timeout_s)
-
-    def join(self, group, member="", protocols=("range",), session=6000, rebalance=6000, instance=None, version=5, metadata=b"m"):
-        body = string(group) + struct.pack(">i", session)
-        if version >= 1:
-            body += struct.pack(">i", rebalance)
-        body += string(member) + (maybe(instance) if version >= 5 else b"") + string("consumer")
-        body += struct.pack(">i", len(protocols)) + b"".join(string(p) + blob(metadata) for p in protocols)
-        answer = Reader(self.wire.ask(JOIN, version, body))
-        if version >= 2:
-            answer.i32()
-        found = {"error": answer.i16(), "generation": answer.i32(), "protocol": answer.str(), "leader": answer.str()}
-        found["member"] = answer.str()
-        found["members"] = [(answer.str(), answer.str() if version >= 5 else None, answer.bytes()) for _ in range(answer.i32())]
-        answer.end()
-        return found
-
-    def joined(self, group, **options):
-        """Join for good: twice, where an id is given first."""
-        first = self.join(group, **options)
-        return self.join(group, member=first["member"], **options) if first["error"] == MEMBER_ID_REQUIRED else first
-
-    def sync(self, group, generation, member, assignments=(), instance=None):
-        body = string(group) + struct.pack(">i", generation) + string(member) + maybe(instance)
-        body += struct.pack(">i", len(assignments)) + b"".join(string(m) + blob(a) for m, a in assignments)
-        answer = Reader(self.wire.ask(SYNC, 3, body))
-        answer.i32()
-        found = answer.i16(), answer.bytes()
-        answer.end()
-        return found
-
-    def heartbeat(self, group, generation, member, instance=None):
-        body = string(group) + struct.pack(">i", generation) + string(member) + maybe(instance)
-        return struct.unpack(">ih", self.wire.ask(HEARTBEAT, 3, body))[1]
-
-    def leave(self, group, member):
-        return struct.unpack(">ih", self.wire.ask(LEAVE, 2, string(group) + string(member)))[1]
-
-    def commit(self, group, topic, offset, generation=-1, member="", metadata="", partition=0, retention=-1):
-        body = string(group) + struct.pack(">i", generation) + string(member) + struct.pack(">q", retention)
-        body += struct.pack(">i", 1) + string(topic) + struct.pack(">iiq", 1, partition, offset) + string(metadata)
-        answer = Reader(self.wire.ask(COMMIT, 2, body))
-        equal(answer.i32(), 1)
-        answer.str()
-        equal(answer.i32(), 1)
-        equal(answer.i32(), partition)
-        return answer.i16()
-
-    def committed(self, group, topic, partition=0):
-        body = string(group) + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, partition)
-        answer = Reader(self.wire.ask(FETCH, 2, body))
-        answer.i32(), answer.str(), answer.i32(), answer.i32()
-        return answer.i64(), answer.str(), answer.i16()
-
-    def describe(self, *groups):
-        body = struct.pack(">i", len(groups)) + b"".join(map(string, groups))
-        answer = Reader(self.wire.ask(DESCRIBE, 0, body))
-        found = []
-        for _ in range(answer.i32()):
-            one = (answer.i16(), answer.str(), answer.str(), answer.str(), answer.str())
-            members = [[answer.str(), answer.str(), answer.str(), answer.bytes(), answer.bytes()] for _ in range(answer.i32())]
-            found.append((*one, members))
-        answer.end()
-        return found
-
-    def delete(self, *groups):
-        answer = Reader(self.wire.ask(DELETE, 0, struct.pack(">i", len(groups)) + b"".join(map(string, groups))))
-        answer.i32()
-        return [(answer.str(), answer.i16()) for _ in range(answer.i32())]
-
-    def offset_delete(self, group, topic, partition=0):
-        body = string(group) + struct.pack(">i", 1) + string(topic) + struct.pack(">ii", 1, partition)
-        answer = Reader(self.wire.ask(OFFSET_DELETE, 0, body))
-        error, _throttle, topics = answer.i16(), answer.i32(), answer.i32()
-        if topics == 0:
-            return error, None
-        answer.str(), answer.i32(), answer.i32()
-        return error, answer.i16()
-
-
-class Reader:
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, form):
-        value = struct.unpack_from(">" + form, self.data, self.at)[0]
-        self.at += struct.calcsize(">" + form)
-        return value
-
-    def i16(self):
-        return self.take("h")
-
-    def i32(self):
-        return self.take("i")
-
-    def i64(self):
-        return self.take("q")
-
-    def run(self, n):
-        self.at += max(n, 0)
-        return None if n < 0 else self.data[self.at - n : self.at]
-
-    def str(self):
-        found = self.run(self.i16())
-        return None if found is None else found.decode()
-
-    def bytes(self):
-        return self.run(self.i32())
-
-    def end(self):
-        equal(self.at, len(self.data), "bytes of the answer read")
+def Client(**options):  # pylint: disable=invalid-name
+    return raw.Client(BROKER, **options)
 
 
 def create(topic):
     with BROKER.connect() as wire:  # Metadata v1 creates
         wire.ask(3, 1, struct.pack(">i", 1) + string(topic))
-
-
-def in_background(function, *arguments, **options):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(function(*arguments, **options)), daemon=True)
-    thread.start()
-
-    def result():
-        thread.join(20)
-        assert found, "no answer"
-        return found[0]
-
-    return result
 
 
 @case("v4+ gives an id first, v0-3 joins at once")
@@ -266,8 +132,6 @@ def goes_while_waiting():
     waiting = in_background(lambda: _ignore(b.join, "gone", version=3, session=30000))
     while a.heartbeat("gone", 1, one["member"]) != REBALANCE:
         pass
-    import socket
-
     b.wire.socket.shutdown(socket.SHUT_RDWR)
     waiting()
     eventually(lambda: len(Client().describe("gone")[0][5]) == 1, what="one member is left")
