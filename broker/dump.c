@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/dump_groups.h"
 #include "broker/dump_records.h"
 #include "broker/table.h"
 #include "broker/tools.h"
@@ -25,6 +26,8 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE };
 
 struct asked {
 	const char *dir;
+	enum { ASKED_TOPICS, ASKED_GROUPS, ASKED_OFFSETS } what;
+	const char *group;     /* NULL: all */
 	const char *topic;     /* NULL: all */
 	const char *partition; /* NULL: all */
 	struct dump_range range;
@@ -33,13 +36,18 @@ struct asked {
 
 static const char usage[] =
     "Usage: broker dump [-d DIR] [--json] [TOPIC [PARTITION [--offset N] [--count N]]]\n"
+    "       broker dump [-d DIR] [--json] --groups [GROUP]\n"
+    "       broker dump [-d DIR] [--json] --offsets [GROUP]\n"
     "\n"
     "Print what the store in DIR (./data) holds: its topics; or a topic's partitions; or a partition's\n"
-    "batches and records. Reads only, and may be used while the broker runs.\n"
+    "batches and records; or its consumer groups; or a group and its members; or the offsets that groups\n"
+    "have committed. Reads only, and may be used while the broker runs.\n"
     "\n"
     "  -d, --dir DIR   the store's directory\n"
     "  --offset N      begin at this record (the log's first)\n"
     "  --count N       stop after so many records (100)\n"
+    "  --groups        groups instead of topics\n"
+    "  --offsets       committed offsets\n"
     "  --json          a JSON object a line, texts in full; times in ms since 1970\n"
     "  -h, --help      this text\n";
 
@@ -55,16 +63,25 @@ parse_number(const char *flag, const char *text, int64_t *out)
 	return false;
 }
 
+static int
+refuse(void)
+{
+	(void)fputs(usage, stderr);
+	return EXIT_USAGE;
+}
+
 /* -1: go on; else the exit status. */
 static int
 parse_flags(int argc, char **argv, struct asked *asked)
 {
-	enum { FLAG_OFFSET = 256, FLAG_COUNT, FLAG_JSON };
+	enum { FLAG_OFFSET = 256, FLAG_COUNT, FLAG_JSON, FLAG_GROUPS, FLAG_OFFSETS };
 	static const struct option flags[] = {
 		{ "dir", required_argument, NULL, 'd' },
 		{ "offset", required_argument, NULL, FLAG_OFFSET },
 		{ "count", required_argument, NULL, FLAG_COUNT },
 		{ "json", no_argument, NULL, FLAG_JSON },
+		{ "groups", no_argument, NULL, FLAG_GROUPS },
+		{ "offsets", no_argument, NULL, FLAG_OFFSETS },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -76,6 +93,10 @@ parse_flags(int argc, char **argv, struct asked *asked)
 			asked->dir = optarg;
 		else if (flag == FLAG_JSON)
 			asked->json = true;
+		else if ((flag == FLAG_GROUPS || flag == FLAG_OFFSETS) && asked->what == ASKED_TOPICS)
+			asked->what = flag == FLAG_GROUPS ? ASKED_GROUPS : ASKED_OFFSETS;
+		else if (flag == FLAG_GROUPS || flag == FLAG_OFFSETS)
+			return refuse();
 		else if (flag == 'h')
 			return fputs(usage, stdout) == EOF ? EXIT_FAILED : EXIT_OK;
 		else if (flag == '?' ||
@@ -93,9 +114,11 @@ parse_args(int argc, char **argv, struct asked *asked)
 	if (status >= 0)
 		return status;
 	int n = argc - optind;
-	if (n > 2 || (n < 2 && asked->range.offset >= 0)) {
-		(void)fputs(usage, stderr);
-		return EXIT_USAGE;
+	if (n > (asked->what == ASKED_TOPICS ? 2 : 1) || (n < 2 && asked->range.offset >= 0))
+		return refuse();
+	if (asked->what != ASKED_TOPICS) {
+		asked->group = n > 0 ? argv[optind] : NULL;
+		return -1;
 	}
 	asked->topic = n > 0 ? argv[optind] : NULL;
 	asked->partition = n > 1 ? argv[optind + 1] : NULL;
@@ -271,6 +294,10 @@ dump_what_was_asked(struct store *store, const struct asked *asked, struct arena
 	struct topic topic;
 	int64_t partition = 0;
 
+	if (asked->what == ASKED_GROUPS)
+		return dump_groups(store, asked->group, asked->json);
+	if (asked->what == ASKED_OFFSETS)
+		return dump_offsets(store, asked->group, asked->json);
 	if (asked->topic == NULL)
 		return dump_topics(store, asked->json, arena);
 	enum err e = find_topic(store, asked->topic, arena, &topic);
