@@ -1,8 +1,8 @@
 /* Looking at a group: what the admin requests show, and the invariants. */
 #include <stdlib.h>
 
+#include "broker/consumer_protocol.h"
 #include "broker/group_members.h"
-#include "common/bytes.h"
 #include "common/check.h"
 
 const char *
@@ -51,32 +51,16 @@ group_is_idle(const struct group *g)
 
 /* --- subscriptions --- */
 
-/*
- * A consumer's metadata begins, in every version, with: version int16, topics int32 and as often an int16 and
- * a name. True also where it does not.
- */
+/* True also where that cannot be read. */
 static bool
 names_topic(struct bytes metadata, struct str topic)
 {
-	const uint8_t *at = metadata.at, *end = at + metadata.n;
-	if (end - at < 6)
-		return true;
-	int32_t n = (int32_t)get_u32(at + 2);
-	at += 6;
-	if (n < 0)
-		return true;
-	while (n-- > 0) {
-		if (end - at < 2)
+	struct consumer_reader r = consumer_subscription(metadata);
+	struct str name;
+	while (consumer_topic(&r, &name))
+		if (str_eq(name, topic))
 			return true;
-		int16_t length = (int16_t)get_u16(at);
-		at += 2;
-		if (length < 0 || length > end - at)
-			return true;
-		if (str_eq((struct str){ .at = (const char *)at, .n = length }, topic))
-			return true;
-		at += length;
-	}
-	return false;
+	return consumer_failed(&r);
 }
 
 /* While the next generation joins, a member may lack the protocol of the last one. */
