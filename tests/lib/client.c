@@ -69,25 +69,32 @@ receive_all(struct client *c, void *at, size_t n)
 }
 
 void *
-client_receive(struct client *c)
+client_take(struct client *c, const uint8_t *frame, size_t n)
 {
 	int32_t id = c->next_answer++, answered;
 	const struct api *api = c->asked[id % CLIENT_IN_FLIGHT].api;
 	int16_t version = c->asked[id % CLIENT_IN_FLIGHT].version;
 	void *out = arena_alloc(&c->arena, message_size(api->response));
 	struct wire_fault fault = { .what = "" };
-	uint8_t size[4];
 
-	receive_all(c, size, sizeof(size));
-	size_t n = get_u32(size);
-	uint8_t *frame = arena_alloc(&c->arena, n);
-	receive_all(c, frame, n);
 	int head = response_header_decode(frame, n, api, version, &answered);
 	assert_true(head > 0);
 	assert_int_equal(answered, id);
 	if (!decode(api->response, version, frame + head, n - (size_t)head, &c->arena, out, &fault))
 		fail_msg("%s: %s", fault.where, fault.what);
 	return out;
+}
+
+void *
+client_receive(struct client *c)
+{
+	uint8_t size[4];
+
+	receive_all(c, size, sizeof(size));
+	size_t n = get_u32(size);
+	uint8_t *frame = arena_alloc(&c->arena, n);
+	receive_all(c, frame, n);
+	return client_take(c, frame, n);
 }
 
 void *

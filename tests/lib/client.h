@@ -34,6 +34,8 @@ struct client client_connect(int port);
 void client_close(struct client *c);
 void client_send(struct client *c, int16_t key, int16_t version, const void *request);
 void *client_receive(struct client *c);
+/* The next answer, without its size, received by somebody else; it stays in the caller's memory. */
+void *client_take(struct client *c, const uint8_t *frame, size_t n);
 void *client_call(struct client *c, int16_t key, int16_t version, const void *request);
 /* Nothing is there to receive within so many milliseconds. */
 bool client_is_quiet(struct client *c, int ms);

@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "broker/connection.h"
+#include "common/bytes.h"
 #include "common/clock.h"
 #include "tests/lib/test.h"
 
@@ -108,12 +108,10 @@ struct client
 workers_connect(struct workers *ws, int slot)
 {
 	struct client c = { 0 };
-	struct timeval patience = { .tv_sec = 5 };
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
-	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	c.fd = pair[0];
 	connection_open(ws->at[slot], pair[1], 0);
 	return c;
@@ -167,17 +165,46 @@ turn_or_give_up(struct workers *ws, int64_t deadline_ms)
 	if (clock_monotonic_ms() > deadline_ms)
 		fail_msg("waited for too long");
 	workers_turn(ws);
+}
+
+/* Nothing moves any more but by time. */
+static void
+nap(void)
+{
 	nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+}
+
+/* An answer may be larger than what a socket holds. */
+static void
+receive_all(struct workers *ws, struct client *c, uint8_t *at, size_t n)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+	size_t have = 0;
+
+	while (have < n) {
+		ssize_t got = recv(c->fd, at + have, n - have, MSG_DONTWAIT);
+		if (got == 0)
+			fail_msg("the connection was closed instead of an answer");
+		if (got > 0) {
+			have += (size_t)got;
+			continue;
+		}
+		turn_or_give_up(ws, deadline_ms);
+		if (!has_answer(c))
+			nap();
+	}
 }
 
 void *
 workers_receive(struct workers *ws, struct client *c)
 {
-	int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
+	uint8_t size[4];
 
-	while (!has_answer(c))
-		turn_or_give_up(ws, deadline_ms);
-	return client_receive(c);
+	receive_all(ws, c, size, sizeof(size));
+	size_t n = get_u32(size);
+	uint8_t *frame = arena_alloc(&c->arena, n);
+	receive_all(ws, c, frame, n);
+	return client_take(c, frame, n);
 }
 
 void *
@@ -208,8 +235,10 @@ workers_wait(struct workers *ws, bool (*what)(struct workers *ws))
 {
 	int64_t deadline_ms = clock_monotonic_ms() + PATIENCE_MS;
 
-	while (!what(ws))
+	while (!what(ws)) {
 		turn_or_give_up(ws, deadline_ms);
+		nap();
+	}
 }
 
 const char *
