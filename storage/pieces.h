@@ -5,7 +5,8 @@
  *	key, piece 1    ROW_BYTES
  *	key, piece 2    the rest
  *
- * Most values have one piece, and cost what a plain row costs.
+ * Most values have one piece, and cost what a plain row costs. The keys of a table are of one length, so that
+ * nothing comes between the pieces of a value.
  */
 #ifndef STORAGE_PIECES_H
 #define STORAGE_PIECES_H

@@ -1,11 +1,17 @@
-/* Groups and their offsets in the store: found by id and by number, long ids, large states, expiry. */
+/*
+ * Groups and their offsets in the store: found by id and by number, long ids, large states, what is deleted, and
+ * that whatever fails half way leaves all as it was. What expires is in test_expiry.c.
+ */
 #include "storage/groups.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "storage/env.h"
+#include "storage/pieces.h"
+#include "tests/lib/fault.h"
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
 
@@ -91,7 +97,9 @@ test_a_state_is_found_as_it_was_saved(void **state)
 	struct stored_group g;
 	fixture_begin(&f, DURABILITY_DURABLE);
 	assert_int_equal(find(&f, STR("g"), &g), ERR_GROUP_ID_NOT_FOUND);
-	static const size_t sizes[] = { 0, 1, 4000, 4080, 4069, 4070, 8160, 100000, 5, 3000000, 4080 };
+	static const size_t sizes[] = {
+		0, 1, 4000, 4080, 4069, 4070, 8160, 100000, 1 << 20, 5, 3000000, 4080
+	};
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		char *bytes = noise(&f, sizes[i]);
 		save(&f, STR("g"), bytes, sizes[i], (int64_t)i - 1);
@@ -138,6 +146,86 @@ test_long_ids_are_told_apart(void **state)
 		seen++;
 	store_read_end(txn);
 	assert_int_equal(seen, n - 1);
+	fixture_end(&f);
+}
+
+/* Two ids of 413 bytes that begin alike and have the same 64-bit FNV-1a hash. */
+static void
+test_ids_that_collide_are_told_apart(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	struct stored_group g;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct str one = text(&f, 'g', 413), two = text(&f, 'g', 413), three = text(&f, 'g', 412);
+	memcpy((char *)(uintptr_t)one.at + 400, "g6nwl6vsa2uym", 13);
+	memcpy((char *)(uintptr_t)two.at + 400, "vxkkezvnoi4om", 13);
+	char *large = noise(&f, 20000);
+	save(&f, one, large, 20000, 1);
+	assert_int_equal(find(&f, two, &g), ERR_GROUP_ID_NOT_FOUND);
+	save(&f, two, "2", 1, 2);
+	assert_int_equal(find(&f, three, &g), ERR_GROUP_ID_NOT_FOUND);
+	MUST(find(&f, one, &g));
+	assert_true(g.number == 1 && g.empty_since_ms == 1 && g.state.n == 20000 && str_eq(g.id, one));
+	MUST(find(&f, two, &g));
+	assert_true(g.number == 2 && g.empty_since_ms == 2 && g.state.n == 1 && str_eq(g.id, two));
+	/* Their names lie next to each other: it was a collision. */
+	struct store_txn *txn = fixture_read(&f);
+	struct scan s;
+	scan_open(&s, txn, TABLE_GNAME);
+	assert_true(scan_from(&s, "l", 1));
+	uint8_t first[409];
+	assert_int_equal(s.key.n, sizeof(first) + 4);
+	memcpy(first, s.key.at, sizeof(first));
+	assert_true(scan_next(&s));
+	assert_memory_equal(s.key.at, first, sizeof(first));
+	MUST(scan_close(&s));
+	store_read_end(txn);
+
+	txn = fixture_write(&f);
+	MUST(groups_delete(txn, one));
+	fixture_commit(txn);
+	assert_int_equal(find(&f, one, &g), ERR_GROUP_ID_NOT_FOUND);
+	MUST(find(&f, two, &g));
+	save(&f, one, "1", 1, 1);
+	txn = fixture_write(&f);
+	MUST(groups_delete(txn, two));
+	fixture_commit(txn);
+	assert_int_equal(find(&f, two, &g), ERR_GROUP_ID_NOT_FOUND);
+	MUST(find(&f, one, &g));
+	assert_int_equal(g.number, 3);
+	assert_int_equal(entries(&f, TABLE_GNAME), 1);
+	assert_int_equal(entries(&f, TABLE_GROUP), 1);
+	fixture_end(&f);
+}
+
+/* Numbers that a reader would take for lengths beyond the row. */
+static void
+test_a_damaged_row_hides_nothing_else(void **state)
+{
+	(void)state;
+	static const uint8_t damaged[] = { 0xff, 0xff, 'x', 0, 0, 0, 0, 0, 0, 0, 0 };
+	struct store_fixture f;
+	struct stored_group g;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	save(&f, STR("a"), "s", 1, 1);
+	save(&f, STR("b"), "s", 1, 1);
+	save(&f, STR("c"), "s", 1, 1);
+	struct store_txn *txn = fixture_write(&f);
+	MUST(pieces_put(txn, TABLE_GROUP, "\0\0\0\1", 4, (struct bytes){ damaged, sizeof(damaged) }));
+	MUST(pieces_put(txn, TABLE_GROUP, "\0\0\0\2", 4, (struct bytes){ damaged, 1 }));
+	fixture_commit(txn);
+	test_stderr_begin();
+	assert_int_equal(find(&f, STR("a"), &g), ERR_KAFKA_STORAGE_ERROR);
+	txn = fixture_read(&f);
+	assert_true(groups_after(txn, 0, &f.arena, &g));
+	assert_int_equal(g.number, 3);
+	assert_false(groups_after(txn, 3, &f.arena, &g));
+	struct group_head head;
+	assert_true(groups_head_after(txn, 1, &f.arena, &head));
+	assert_int_equal(head.number, 3);
+	store_read_end(txn);
+	assert_non_null(strstr(test_stderr_end(), "read a group's row"));
 	fixture_end(&f);
 }
 
@@ -207,41 +295,6 @@ clean_at(struct store_fixture *f, int64_t now_ms)
 }
 
 static void
-test_offsets_expire_after_the_last_member_left(void **state)
-{
-	(void)state;
-	struct store_fixture f;
-	struct stored_group g;
-	fixture_begin(&f, DURABILITY_DURABLE);
-	struct topic t = fixture_topic(&f, "t", 10);
-	save(&f, STR("left"), "s", 1, 10 * DAY_MS);
-	save(&f, STR("lives"), "s", 1, -1);
-	save(&f, STR("nothing"), "s", 1, 10 * DAY_MS);
-	uint32_t left = number(&f, STR("left")), lives = number(&f, STR("lives"));
-	for (int32_t i = 0; i < 10; i++) {
-		struct stored_offset o = { .offset = i,
-					   .committed_ms = (i < 5 ? 1 : 12) * DAY_MS,
-					   .expires_ms = -1 };
-		o.metadata = text(&f, 'm', 10000);
-		commit(&f, left, t.number, i, &o);
-		commit(&f, lives, t.number, i, &o);
-	}
-	clean_at(&f, 17 * DAY_MS - 1);
-	assert_int_equal(fetch(&f, left, t.number, 0).offset, 0);
-	assert_int_equal(find(&f, STR("nothing"), &g), ERR_GROUP_ID_NOT_FOUND);
-	clean_at(&f, 17 * DAY_MS);
-	assert_int_equal(fetch(&f, left, t.number, 4).offset, -1);
-	assert_int_equal(fetch(&f, left, t.number, 5).offset, 5);
-	MUST(find(&f, STR("left"), &g));
-	clean_at(&f, 19 * DAY_MS);
-	assert_int_equal(fetch(&f, left, t.number, 5).offset, -1);
-	assert_int_equal(find(&f, STR("left"), &g), ERR_GROUP_ID_NOT_FOUND);
-	assert_int_equal(fetch(&f, lives, t.number, 0).offset, 0);
-	assert_int_equal(entries(&f, TABLE_OFFS), 10 * 3);
-	fixture_end(&f);
-}
-
-static void
 test_deleted_topics_and_groups_leave_nothing(void **state)
 {
 	(void)state;
@@ -275,15 +328,210 @@ test_deleted_topics_and_groups_leave_nothing(void **state)
 	fixture_end(&f);
 }
 
+/* --- faults ----------------------------------------------------------------------------------------- */
+
+/* Of every row of every table. */
+static uint64_t
+fingerprint(struct store_fixture *f)
+{
+	struct store_txn *txn = fixture_read(f);
+	uint64_t h = 1;
+	for (int table = 0; table < TABLE_N; table++) {
+		struct scan s;
+		scan_open(&s, txn, (enum table)table);
+		for (bool row = scan_from(&s, "", 1); row; row = scan_next(&s)) {
+			for (int32_t i = 0; i < s.key.n; i++)
+				h = (h ^ s.key.at[i]) * 0x100000001b3u;
+			for (int32_t i = 0; i < s.value.n; i++)
+				h = (h ^ s.value.at[i]) * 0x100000001b3u;
+			h = (h ^ 256) * 0x100000001b3u;
+		}
+		MUST(scan_close(&s));
+	}
+	store_read_end(txn);
+	return h;
+}
+
+static struct topic fault_topic;
+
+static enum err
+op_save_large(struct store_fixture *f, struct store_txn *txn)
+{
+	return groups_save(txn, STR("g"), (struct bytes){ (uint8_t *)noise(f, 20000), 20000 }, -1);
+}
+
+static enum err
+op_save_small(struct store_fixture *f, struct store_txn *txn)
+{
+	(void)f;
+	return groups_save(txn, STR("g"), (struct bytes){ (const uint8_t *)"s", 1 }, 7);
+}
+
+static enum err
+op_save_long_id(struct store_fixture *f, struct store_txn *txn)
+{
+	return groups_save(txn, text(f, 'l', 30000), (struct bytes){ (const uint8_t *)"s", 1 }, 7);
+}
+
+static enum err
+commit_some(struct store_fixture *f, struct store_txn *txn, int32_t metadata_n)
+{
+	uint32_t group;
+	enum err e = groups_open(txn, STR("g"), &group);
+	for (int32_t i = 0; i < 10 && e == ERR_NONE; i++)
+		e = offsets_commit(txn, group, fault_topic.number, i,
+				   &(struct stored_offset){ .offset = metadata_n,
+							    .expires_ms = -1,
+							    .metadata = text(f, 'm', metadata_n) });
+	return e;
+}
+
+static enum err
+op_commit_large(struct store_fixture *f, struct store_txn *txn)
+{
+	return commit_some(f, txn, 9000);
+}
+
+static enum err
+op_commit_small(struct store_fixture *f, struct store_txn *txn)
+{
+	return commit_some(f, txn, 0);
+}
+
+static enum err
+op_delete_offset(struct store_fixture *f, struct store_txn *txn)
+{
+	(void)f;
+	uint32_t group;
+	enum err e = groups_number(txn, STR("g"), &group);
+	return e != ERR_NONE ? e : offsets_delete(txn, group, fault_topic.number, 3);
+}
+
+static enum err
+op_delete(struct store_fixture *f, struct store_txn *txn)
+{
+	(void)f;
+	return groups_delete(txn, STR("g"));
+}
+
+static enum err
+in_a_transaction(struct store_fixture *f, enum err (*op)(struct store_fixture *, struct store_txn *))
+{
+	struct store_txn *txn = fixture_write(f);
+	enum err e = op(f, txn);
+	if (e != ERR_NONE) {
+		assert_true(store_failed(txn));
+		store_abort(txn);
+		return e;
+	}
+	uint64_t commit;
+	return store_commit(txn, &commit);
+}
+
+/* With every call failing once; then it is done. */
+static void
+fail_and_do(struct store_fixture *f, enum err (*op)(struct store_fixture *, struct store_txn *),
+	    int calls_min)
+{
+	static const int codes[] = { MDB_TXN_FULL, ENOSPC };
+	uint64_t before = fingerprint(f);
+	for (int k = 1;; k++) {
+		fault_set(k, codes[k % 2]);
+		enum err e = in_a_transaction(f, op);
+		bool fired = fault_fired();
+		atomic_store(&f->shared->disk_full, 0);
+		if (!fired) {
+			assert_int_equal(e, ERR_NONE);
+			assert_true(k > calls_min);
+			break;
+		}
+		assert_int_equal(e, ERR_KAFKA_STORAGE_ERROR);
+		assert_true(fingerprint(f) == before);
+	}
+	assert_true(fingerprint(f) != before);
+}
+
+static void
+test_what_fails_changes_nothing(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	struct stored_group g;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	fault_topic = fixture_topic(&f, "t", 10);
+	save(&f, STR("other"), "s", 1, -1);
+	test_stderr_begin();
+	fail_and_do(&f, op_save_large, 6);   /* number, name, 5 slices less one, commit */
+	fail_and_do(&f, op_save_small, 5);   /* 1 slice, 4 deleted, commit */
+	fail_and_do(&f, op_save_long_id, 9); /* number, name, 8 slices, commit */
+	fail_and_do(&f, op_commit_large, 30);
+	fail_and_do(&f, op_commit_small, 30);
+	fail_and_do(&f, op_delete_offset, 1);
+	MUST(find(&f, STR("g"), &g));
+	assert_int_equal(fetch(&f, g.number, fault_topic.number, 3).offset, -1);
+	assert_int_equal(fetch(&f, g.number, fault_topic.number, 4).offset, 0);
+	fail_and_do(&f, op_delete, 3);        /* name, row, mark, commit */
+	fail_and_do(&f, op_commit_large, 30); /* made anew */
+	(void)test_stderr_end();
+	MUST(find(&f, STR("other"), &g));
+	fixture_end(&f);
+}
+
+/* The same for each step of a round. */
+static void
+test_a_step_of_the_cleaner_that_fails_changes_nothing(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	fault_topic = fixture_topic(&f, "t", 10);
+	fail_and_do(&f, op_commit_large, 30);
+	save(&f, STR("g"), "s", 1, 10);
+	save(&f, STR("nothing"), "s", 1, 10);
+	save(&f, STR("deleted"), "s", 1, 10);
+	uint32_t deleted = number(&f, STR("deleted"));
+	commit(&f, deleted, fault_topic.number, 0, &(struct stored_offset){ .offset = 1, .expires_ms = -1 });
+	struct store_txn *txn = fixture_write(&f);
+	MUST(groups_delete(txn, STR("deleted")));
+	fixture_commit(txn);
+	struct clean_rules r = rules(clock_wall_ms() + 100 * DAY_MS);
+	test_stderr_begin();
+	int fired = 0;
+	for (bool more = true; more;) {
+		for (int k = 1;; k++, fired++) {
+			struct clean_round round = f.store->round;
+			uint64_t before = fingerprint(&f);
+			fault_set(k, MDB_TXN_FULL);
+			enum err e = store_clean(f.store, &r, &more);
+			if (!fault_fired()) {
+				assert_int_equal(e, ERR_NONE);
+				break;
+			}
+			assert_int_equal(e, ERR_KAFKA_STORAGE_ERROR);
+			assert_true(fingerprint(&f) == before);
+			f.store->round = round; /* the same step again */
+		}
+	}
+	(void)test_stderr_end();
+	assert_in_range(fired, 40, 200);
+	assert_int_equal(entries(&f, TABLE_OFFS), 0);
+	assert_int_equal(entries(&f, TABLE_GROUP), 0);
+	assert_int_equal(entries(&f, TABLE_GNAME), 0);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_state_is_found_as_it_was_saved),
 		cmocka_unit_test(test_long_ids_are_told_apart),
+		cmocka_unit_test(test_ids_that_collide_are_told_apart),
+		cmocka_unit_test(test_a_damaged_row_hides_nothing_else),
 		cmocka_unit_test(test_offsets_round_trip),
-		cmocka_unit_test(test_offsets_expire_after_the_last_member_left),
 		cmocka_unit_test(test_deleted_topics_and_groups_leave_nothing),
+		cmocka_unit_test(test_what_fails_changes_nothing),
+		cmocka_unit_test(test_a_step_of_the_cleaner_that_fails_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
