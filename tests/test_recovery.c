@@ -257,6 +257,7 @@ strict_leaves_no_side_file(void **state)
 
 #define TOPICS      3
 #define PARTITIONS  2
+#define GROUPS      3
 #define COMMITS_MAX 8192
 #define STEPS       700
 
@@ -268,6 +269,11 @@ struct world {
 			int64_t start, end;
 		} partition[PARTITIONS];
 	} topic[TOPICS];
+	struct {
+		uint32_t number;                    /* 0: there is no such group */
+		uint32_t saves;                     /* 0: it was made by a commit, and has no state */
+		int64_t offset[TOPICS][PARTITIONS]; /* -1: none */
+	} group[GROUPS];
 };
 
 static struct play {
@@ -326,11 +332,135 @@ make_or_drop(struct store_fixture *f, struct world *w, struct store_txn *txn, in
 		MUST(load(f, txn, t, &topic));
 		MUST(topic_delete(txn, &topic));
 		memset(&w->topic[t], 0, sizeof(w->topic[t]));
+		for (int g = 0; g < GROUPS; g++)
+			memset(w->group[g].offset[t], 0xff, sizeof(w->group[g].offset[t]));
 		return;
 	}
 	char name[] = { 't', (char)('0' + t), '\0' };
 	MUST(topic_create(txn, str_of(name), PARTITIONS, NULL, 0, &f->arena, &topic));
 	w->topic[t].number = topic.number;
+}
+
+/* --- groups: the last one's id is long --- */
+
+#define EXPIRES_NOW_MS 1000000 /* the cleaner's clock: what is younger stays */
+
+static struct str
+group_id(int g)
+{
+	static char id[700];
+	memset(id, 'a' + g, sizeof(id));
+	return (struct str){ .at = id, .n = g == GROUPS - 1 ? (int32_t)sizeof(id) : 2 };
+}
+
+static int64_t
+empty_since(uint32_t saves)
+{
+	return saves % 3 == 0 ? 1 : saves % 3 == 1 ? -1 : INT64_C(2) * EXPIRES_NOW_MS;
+}
+
+/* As it was saved for the n-th time: of no piece of its own to four. */
+static struct bytes
+group_state(struct store_fixture *f, uint32_t number, uint32_t saves)
+{
+	int32_t n = 1 + (int32_t)((saves * 2654435761u) % 13000);
+	uint8_t *at = arena_alloc(&f->arena, (size_t)n);
+	for (int32_t i = 0; i < n; i++)
+		at[i] = (uint8_t)((uint32_t)i * 31 + saves * 7 + number);
+	return (struct bytes){ .at = at, .n = n };
+}
+
+/* The row of this offset: what else is in it, and how much, follows from it. */
+static struct stored_offset
+offset_row(struct store_fixture *f, int64_t offset)
+{
+	int32_t n = offset % 7 == 0 ? 9000 : (int32_t)(offset % 50);
+	char *at = arena_alloc(&f->arena, (size_t)n + 1);
+	memset(at, 'a' + (int)(offset % 26), (size_t)n);
+	return (struct stored_offset){ .offset = offset,
+				       .leader_epoch = (int32_t)(offset % 3),
+				       .committed_ms = offset % 4 == 0 ? 1 : INT64_C(2) * EXPIRES_NOW_MS,
+				       .expires_ms = -1,
+				       .metadata = { .at = at, .n = n } };
+}
+
+static void
+forget_group(struct world *w, int g)
+{
+	memset(&w->group[g], 0, sizeof(w->group[g]));
+	memset(w->group[g].offset, 0xff, sizeof(w->group[g].offset));
+}
+
+static void
+save_group(struct store_fixture *f, struct world *w, struct store_txn *txn, int g, uint64_t *seed)
+{
+	uint32_t number, saves = (uint32_t)(test_random(seed) % 1000 + 1);
+	MUST(groups_open(txn, group_id(g), &number));
+	CHECK(w->group[g].number == 0 || w->group[g].number == number);
+	MUST(groups_save(txn, group_id(g), group_state(f, number, saves), empty_since(saves)));
+	w->group[g].number = number;
+	w->group[g].saves = saves;
+}
+
+static void
+commit_offsets(struct store_fixture *f, struct world *w, struct store_txn *txn, int g, uint64_t *seed)
+{
+	uint32_t number;
+	MUST(groups_open(txn, group_id(g), &number));
+	CHECK(w->group[g].number == 0 || w->group[g].number == number);
+	w->group[g].number = number;
+	for (int i = 0; i < 2; i++) {
+		int t = (int)(test_random(seed) % TOPICS), p = (int)(test_random(seed) % PARTITIONS);
+		int64_t offset = (int64_t)(test_random(seed) % 100000);
+		struct stored_offset row = offset_row(f, offset);
+		if (w->topic[t].number == 0)
+			continue;
+		MUST(offsets_commit(txn, number, w->topic[t].number, p, &row));
+		w->group[g].offset[t][p] = offset;
+	}
+}
+
+static void
+change_group(struct store_fixture *f, struct world *w, struct store_txn *txn, uint64_t *seed)
+{
+	int g = (int)(test_random(seed) % GROUPS);
+	uint64_t kind = test_random(seed) % 16;
+	if (kind == 0 && w->group[g].number != 0) {
+		MUST(groups_delete(txn, group_id(g)));
+		forget_group(w, g);
+	} else if (kind < 6) {
+		save_group(f, w, txn, g, seed);
+	} else {
+		commit_offsets(f, w, txn, g, seed);
+	}
+}
+
+/* What the cleaner left of it. */
+static void
+look_at_group(struct store_fixture *f, struct world *w, struct store_txn *txn, int g)
+{
+	struct stored_offset row;
+	uint32_t number;
+	if (w->group[g].number == 0)
+		return;
+	enum err e = groups_number(txn, group_id(g), &number);
+	if (e == ERR_GROUP_ID_NOT_FOUND) {
+		for (int i = 0; i < TOPICS * PARTITIONS; i++) {
+			int64_t offset = w->group[g].offset[i / PARTITIONS][i % PARTITIONS];
+			CHECK(offset < 0 || offset % 4 == 0);
+		}
+		forget_group(w, g);
+		return;
+	}
+	MUST(e);
+	for (int t = 0; t < TOPICS; t++) {
+		for (int p = 0; p < PARTITIONS && w->topic[t].number != 0; p++) {
+			int64_t *offset = &w->group[g].offset[t][p];
+			MUST(offsets_fetch(txn, number, w->topic[t].number, p, &f->arena, &row));
+			CHECK(row.offset == *offset || (row.offset < 0 && *offset % 4 == 0));
+			*offset = row.offset;
+		}
+	}
 }
 
 /* One transaction of any kind, but cleaning. */
@@ -346,6 +476,8 @@ write_something(struct store_fixture *f, struct world *w, uint64_t *seed)
 		if (w->topic[t].number != 0)
 			append_at(f, w, txn, t, (int)(test_random(seed) % PARTITIONS));
 	}
+	for (uint64_t n = test_random(seed) % 3; n < 2; n++)
+		change_group(f, w, txn, seed);
 	fixture_commit(txn);
 	arena_reset(&f->arena);
 }
@@ -357,9 +489,13 @@ clean_something(struct store_fixture *f, struct world *w)
 	struct clean_rules rules = { .retention_ms = -1,
 				     .retention_bytes = 150000,
 				     .delete_by_default = true,
-				     .producer_expiry_ms = -1 };
+				     .producer_expiry_ms = -1,
+				     .offsets_retention_ms = 1,
+				     .now_ms = EXPIRES_NOW_MS };
 	MUST(store_clean(f->store, &rules, &more));
 	struct store_txn *txn = fixture_read(f);
+	for (int g = 0; g < GROUPS; g++)
+		look_at_group(f, w, txn, g);
 	for (int t = 0; t < TOPICS; t++) {
 		struct topic topic;
 		if (w->topic[t].number == 0)
@@ -434,6 +570,8 @@ work(enum durability durability)
 {
 	memset(&play, 0, sizeof(play));
 	play.seed = test_seed();
+	for (int g = 0; g < GROUPS; g++)
+		forget_group(&play.world, g);
 	play.f.dir = test_dir_make();
 	play.f.durability = durability;
 	play.f.map_bytes = (uint64_t)1 << 28;
@@ -498,9 +636,45 @@ check_partition(struct store_fixture *f, const struct world *w, struct store_txn
 }
 
 static void
+check_group(struct store_fixture *f, const struct world *w, struct store_txn *txn, int g)
+{
+	struct stored_group found;
+	enum err e = groups_find(txn, group_id(g), &f->arena, &found);
+	CHECK((e == ERR_GROUP_ID_NOT_FOUND) == (w->group[g].number == 0));
+	if (w->group[g].number == 0)
+		return;
+	MUST(e);
+	CHECK(found.number == w->group[g].number && str_eq(found.id, group_id(g)));
+	if (w->group[g].saves > 0) {
+		struct bytes state = group_state(f, found.number, w->group[g].saves);
+		CHECK(found.empty_since_ms == empty_since(w->group[g].saves));
+		CHECK(found.state.n == state.n && memcmp(found.state.at, state.at, (size_t)state.n) == 0);
+	} else {
+		CHECK(found.state.n == 0);
+	}
+	for (int t = 0; t < TOPICS; t++) {
+		for (int p = 0; p < PARTITIONS && w->topic[t].number != 0; p++) {
+			struct stored_offset row;
+			MUST(offsets_fetch(txn, found.number, w->topic[t].number, p, &f->arena, &row));
+			CHECK(row.offset == w->group[g].offset[t][p]);
+			if (row.offset < 0)
+				continue;
+			struct stored_offset is = offset_row(f, row.offset);
+			CHECK(row.leader_epoch == is.leader_epoch && row.committed_ms == is.committed_ms);
+			CHECK(row.metadata.n == is.metadata.n &&
+			      memcmp(row.metadata.at, is.metadata.at, (size_t)is.metadata.n) == 0);
+		}
+	}
+}
+
+static void
 check_world(struct store_fixture *f, const struct world *w)
 {
 	struct store_txn *txn = fixture_read(f);
+	for (int g = 0; g < GROUPS; g++) {
+		check_group(f, w, txn, g);
+		arena_reset(&f->arena);
+	}
 	for (int t = 0; t < TOPICS; t++) {
 		struct topic topic;
 		if (w->topic[t].number == 0)
@@ -570,6 +744,8 @@ check_image(const char *dir, uint64_t floor, uint64_t seed)
 	CHECK(commit >= floor && commit < COMMITS_MAX);
 	struct world world = play.commit[commit].world;
 	CHECK(commit == 0 || play.commit[commit].there);
+	for (int g = 0; commit == 0 && g < GROUPS; g++)
+		forget_group(&world, g);
 	check_world(&f, &world);
 	audit_pages(&f);
 	for (int i = 0; i < 15; i++) {
