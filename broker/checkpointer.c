@@ -184,16 +184,26 @@ prepare_store(void)
 	wakeup_send(&cp.base.family->wakeup, cp.base.family->supervisor_wakeup);
 }
 
+static void
+set_interval(void *arg)
+{
+	double interval_s = (double)cp.base.family->config->flush_interval_ms / 1000;
+
+	(void)arg;
+	cp.interval.repeat = interval_s;
+	ev_timer_again(cp.base.loop, &cp.interval);
+}
+
 _Noreturn void
 checkpointer_main(struct family *family, int slot)
 {
 	cp.base.rung = on_rung;
 	cp.base.leave = on_leave;
+	cp.base.reloaded = set_interval;
 	child_loop_start(&cp.base, family, slot);
 	prepare_store();
-	double interval_s = (double)family->config->flush_interval_ms / 1000;
-	ev_timer_init(&cp.interval, on_interval, interval_s, interval_s);
-	ev_timer_start(cp.base.loop, &cp.interval);
+	ev_init(&cp.interval, on_interval);
+	set_interval(NULL);
 	ev_timer_init(&cp.reap, on_reap, REAP_EVERY_S, REAP_EVERY_S);
 	ev_timer_start(cp.base.loop, &cp.reap);
 	ev_prepare_init(&cp.before_sleep, on_before_sleep);

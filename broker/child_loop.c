@@ -26,6 +26,18 @@ on_term(struct ev_loop *loop, ev_signal *w, int revents)
 }
 
 static void
+on_hup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	struct child_loop *c = w->data;
+	const struct config *config = c->family->config;
+
+	(void)loop, (void)revents;
+	diag_setup((enum diag_level)config->diag_level, (enum diag_format)config->diag_format);
+	if (c->reloaded != NULL)
+		c->reloaded(c->arg);
+}
+
+static void
 on_orphaned(struct ev_loop *loop, ev_io *w, int revents)
 {
 	(void)loop, (void)w, (void)revents;
@@ -57,6 +69,9 @@ child_loop_start(struct child_loop *c, struct family *family, int slot)
 	ev_signal_init(&c->term, on_term, SIGTERM);
 	c->term.data = c;
 	ev_signal_start(c->loop, &c->term);
+	ev_signal_init(&c->hup, on_hup, SIGHUP);
+	c->hup.data = c;
+	ev_signal_start(c->loop, &c->hup);
 	unblock_signals();
 }
 

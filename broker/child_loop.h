@@ -1,6 +1,6 @@
 /*
- * child_loop: what every process below the supervisor has in its event loop: a bell (its eventfd), an order
- * to leave (SIGTERM), and the end of the supervisor (end of file on the pipe nobody writes to;
+ * child_loop: what every process below the supervisor has in its event loop: a bell (its eventfd), orders to
+ * leave (SIGTERM) and to look at the configuration again (SIGHUP), and the end of the supervisor (end of file on the pipe nobody writes to;
  * PR_SET_PDEATHSIG is the first line).
  */
 #ifndef BROKER_CHILD_LOOP_H
@@ -14,11 +14,12 @@ struct child_loop {
 	struct ev_loop *loop;
 	struct family *family;
 	int slot;
-	void (*rung)(void *arg);  /* the eventfd was written */
-	void (*leave)(void *arg); /* SIGTERM: finish and exit 0 */
+	void (*rung)(void *arg);     /* the eventfd was written */
+	void (*leave)(void *arg);    /* SIGTERM: finish and exit 0 */
+	void (*reloaded)(void *arg); /* SIGHUP: the configuration may have changed; NULL: nothing to do */
 	void *arg;
 	ev_io bell, alive;
-	ev_signal term;
+	ev_signal term, hup;
 };
 
 void child_loop_start(struct child_loop *c, struct family *family, int slot);

@@ -103,6 +103,17 @@ on_rung(void *arg)
 	(void)arg; /* on_before_sleep looks */
 }
 
+/* A shorter interval counts from now on; a longer one after the next round. */
+static void
+on_reloaded(void *arg)
+{
+	int64_t interval_ms = cl.base.family->config->retention_check_ms;
+
+	(void)arg;
+	if (!cl.in_round && ev_timer_remaining(cl.base.loop, &cl.round) * 1000 > (double)interval_ms)
+		round_after(interval_ms);
+}
+
 static void
 on_leave(void *arg)
 {
@@ -116,6 +127,7 @@ cleaner_main(struct family *family, int slot)
 {
 	cl.base.rung = on_rung;
 	cl.base.leave = on_leave;
+	cl.base.reloaded = on_reloaded;
 	child_loop_start(&cl.base, family, slot);
 	cl.store = child_store(family, slot);
 	ev_init(&cl.step, on_step);

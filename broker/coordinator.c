@@ -553,6 +553,12 @@ rules_of(const struct config *config)
 }
 
 void
+coordinator_reloaded(struct worker *w)
+{
+	w->coordinator.rules = rules_of(w->config);
+}
+
+void
 coordinator_start(struct worker *w)
 {
 	struct arena arena = ARENA_EMPTY;

@@ -77,6 +77,8 @@ struct coordinator_slot {
 };
 
 void coordinator_start(struct worker *w);
+/* The configuration has changed. */
+void coordinator_reloaded(struct worker *w);
 /* SIGTERM: answer all who wait. */
 void coordinator_drain(struct worker *w);
 

@@ -1,13 +1,16 @@
 #include "broker/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/systemd.h"
 #include "common/diag.h"
 
 #define BACKLOG 1024
@@ -70,13 +73,22 @@ refused(const char *address, int why)
 	return why == EADDRINUSE ? LISTEN_IN_USE : LISTEN_FAILED;
 }
 
+static void
+describe(struct listener_socket *s)
+{
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = sizeof(addr);
+
+	s->port = bound_port(s->fd);
+	if (getsockname(s->fd, (struct sockaddr *)&addr, &len) == 0)
+		address_text((struct sockaddr *)&addr, len, s->address, sizeof(s->address));
+}
+
 /* Returns 0, or what errno said. */
 static int
 open_address(struct listeners *l, const struct addrinfo *ai, uint8_t listener)
 {
 	struct listener_socket *s = &l->socket[l->n];
-	struct sockaddr_storage addr = { 0 };
-	socklen_t len = sizeof(addr);
 
 	if (l->n == LISTENER_SOCKETS)
 		return EMFILE;
@@ -84,9 +96,7 @@ open_address(struct listeners *l, const struct addrinfo *ai, uint8_t listener)
 	if (s->fd < 0)
 		return errno;
 	s->listener = listener;
-	s->port = bound_port(s->fd);
-	if (getsockname(s->fd, (struct sockaddr *)&addr, &len) == 0)
-		address_text((struct sockaddr *)&addr, len, s->address, sizeof(s->address));
+	describe(s);
 	l->n++;
 	return 0;
 }
@@ -134,18 +144,71 @@ open_listener(struct listeners *l, const struct endpoint *e, uint8_t index)
 	return l->n > first ? LISTEN_OK : refused(e->host, why);
 }
 
+/* --- sockets that were opened before us --- */
+
+static bool
+is_listening(int fd)
+{
+	int yes = 0, domain = 0;
+	socklen_t n = sizeof(yes), m = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &n) == 0 && yes &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &m) == 0 &&
+	       (domain == AF_INET || domain == AF_INET6);
+}
+
+static uint8_t
+listener_named(const struct config *config, const char *name)
+{
+	for (int i = 0; i < config->listeners.n; i++)
+		if (strcasecmp(config->listeners.at[i].name, name) == 0)
+			return (uint8_t)i;
+	return 0;
+}
+
+static enum listen_result
+adopt(struct listeners *l, const struct config *config)
+{
+	for (int i = 0; i < systemd_sockets(); i++) {
+		struct listener_socket *s = &l->socket[l->n];
+		char name[64];
+		int fd = SYSTEMD_FIRST_FD + i;
+		systemd_socket_name(i, name, sizeof(name));
+		if (l->n == LISTENER_SOCKETS || !is_listening(fd)) {
+			diag_error("what the service manager passed is no listening TCP socket",
+				   D_INT("descriptor", fd), D_C("name", name));
+			return LISTEN_FAILED;
+		}
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		s->fd = fd;
+		s->listener = listener_named(config, name);
+		describe(s);
+		l->n++;
+	}
+	return LISTEN_OK;
+}
+
+static bool
+has_socket(const struct listeners *l, int listener)
+{
+	for (int i = 0; i < l->n; i++)
+		if (l->socket[i].listener == listener)
+			return true;
+	return false;
+}
+
 enum listen_result
 listeners_open(struct listeners *l, const struct config *config)
 {
 	l->n = 0;
-	for (int i = 0; i < config->listeners.n; i++) {
-		enum listen_result result = open_listener(l, &config->listeners.at[i], (uint8_t)i);
-		if (result != LISTEN_OK) {
-			listeners_close(l);
-			return result;
-		}
-	}
-	return LISTEN_OK;
+	enum listen_result result = adopt(l, config);
+	for (int i = 0; result == LISTEN_OK && i < config->listeners.n; i++)
+		if (!has_socket(l, i))
+			result = open_listener(l, &config->listeners.at[i], (uint8_t)i);
+	if (result != LISTEN_OK)
+		listeners_close(l);
+	return result;
 }
 
 void

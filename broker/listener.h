@@ -4,6 +4,9 @@
  *
  * An option `listeners=PLAINTEXT://:9092` becomes one socket for IPv4 and one for IPv6; where the machine has
  * no IPv6, the one for IPv4 is enough. Port 0 (for tests) is chosen by the kernel, the same for both.
+ *
+ * Sockets that a service manager has opened (systemd.h) take their place: a socket belongs to the listener that bears
+ * its name, in any case of letters, otherwise to the first. A listener that was given none opens its own.
  */
 #ifndef BROKER_LISTENER_H
 #define BROKER_LISTENER_H

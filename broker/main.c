@@ -17,7 +17,7 @@ run(const struct config *config, int64_t started_ns)
 	diag_process("broker");
 	for (int i = 0; i < config->warning_n; i++)
 		diag_warn("configuration", D_C("problem", config->warnings[i]));
-	return supervisor_run(config, started_ns);
+	return supervisor_run(config_share(config), started_ns);
 }
 
 int

@@ -23,6 +23,8 @@
 #include "broker/children.h"
 #include "broker/datadir.h"
 #include "broker/listener.h"
+#include "broker/status.h"
+#include "broker/systemd.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
@@ -40,13 +42,15 @@ static struct supervisor {
 	struct ev_loop *loop;
 	enum state state;
 	enum exit_status status;
+	struct config *config; /* what the family has as const */
+	bool has_terminal;
 	struct family family;
 	struct children children;
 	struct listeners listeners;
 	struct acceptor acceptor;
 	ev_io rung;
-	ev_signal on_term, on_int, on_hup, on_child;
-	ev_timer respawn, deadline, lock_watch;
+	ev_signal on_term, on_int, on_hup, on_usr1, on_child;
+	ev_timer respawn, deadline, lock_watch, watchdog;
 } sv;
 
 static void advance(void);
@@ -142,6 +146,13 @@ on_lock_watch(struct ev_loop *loop, ev_timer *w, int revents)
 	kill(sv.children.child[slot].pid, SIGKILL);
 }
 
+static void
+on_watchdog(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	systemd_notify("WATCHDOG=1");
+}
+
 /* --- the state machine --- */
 
 static void
@@ -186,11 +197,13 @@ start_running(void)
 	spawn_wanted();
 	acceptor_start(&sv.acceptor);
 	say_ready();
+	systemd_notify("READY=1\nSTATUS=Serving clients.");
 }
 
 static void
 start_draining(void)
 {
+	systemd_notify("STOPPING=1\nSTATUS=Answering what is under way.");
 	acceptor_stop(&sv.acceptor);
 	listeners_close(&sv.listeners);
 	children_want(&sv.children, CHILD_WORKER, false);
@@ -241,6 +254,66 @@ on_stop(struct ev_loop *loop, ev_signal *w, int revents)
 }
 
 static void
+say_change(const struct config_change *change)
+{
+	const char *from = change->from != NULL ? change->from : "not set";
+	const char *to = change->to != NULL ? change->to : "not set";
+
+	if (change->taken)
+		diag_info("configuration changed", D_C("option", change->option->name), D_C("from", from),
+			  D_C("to", to));
+	else
+		diag_warn("configuration: this needs a restart", D_C("option", change->option->name),
+			  D_C("from", from), D_C("to", to));
+}
+
+static void
+reload(void)
+{
+	struct arena arena = ARENA_EMPTY;
+	struct config_change *changes;
+	const char *error;
+
+	systemd_notify_reloading();
+	int n = config_reload(sv.config, &arena, &changes, &error);
+	if (n < 0)
+		diag_error("configuration is not reloaded", D_C("reason", error));
+	for (int i = 0; i < n; i++)
+		say_change(&changes[i]);
+	if (n >= 0)
+		diag_info("configuration reloaded",
+			  D_C("file", sv.config->file != NULL ? sv.config->file : "none"),
+			  D_INT("changes", n));
+	diag_setup((enum diag_level)sv.config->diag_level, (enum diag_format)sv.config->diag_format);
+	children_signal(&sv.children, CHILD_WORKER, SIGHUP);
+	children_signal(&sv.children, CHILD_CHECKPOINTER, SIGHUP);
+	children_signal(&sv.children, CHILD_CLEANER, SIGHUP);
+	systemd_notify("READY=1");
+	arena_free(&arena);
+}
+
+/* From a terminal that was closed it is an order to stop; else, as of all daemons, to look at the file again. */
+static void
+on_hup(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	if (sv.has_terminal && !isatty(STDERR_FILENO))
+		on_stop(loop, w, revents);
+	else
+		reload();
+}
+
+static void
+on_status(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	diag_info("status", D_C("state", state_names[sv.state]),
+		  D_INT("up_s", (clock_monotonic_ns() - sv.family.started_ns) / 1000000000),
+		  D_INT("durable_commit", atomic_load(&sv.family.shared->store.durable)));
+	status_of_processes(&sv.children);
+	children_signal(&sv.children, CHILD_WORKER, SIGUSR1);
+}
+
+static void
 on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	(void)loop, (void)w, (void)revents;
@@ -273,6 +346,7 @@ leave_parent(void)
 	ev_signal_stop(sv.loop, &sv.on_term);
 	ev_signal_stop(sv.loop, &sv.on_int);
 	ev_signal_stop(sv.loop, &sv.on_hup);
+	ev_signal_stop(sv.loop, &sv.on_usr1);
 	ev_signal_stop(sv.loop, &sv.on_child);
 	ev_loop_destroy(sv.loop);
 	listeners_close(&sv.listeners);
@@ -321,14 +395,20 @@ watch_everything(void)
 	ev_signal_start(sv.loop, &sv.on_term);
 	ev_signal_init(&sv.on_int, on_stop, SIGINT);
 	ev_signal_start(sv.loop, &sv.on_int);
-	ev_signal_init(&sv.on_hup, on_stop, SIGHUP); /* the terminal was closed */
+	ev_signal_init(&sv.on_hup, on_hup, SIGHUP);
 	ev_signal_start(sv.loop, &sv.on_hup);
+	ev_signal_init(&sv.on_usr1, on_status, SIGUSR1);
+	ev_signal_start(sv.loop, &sv.on_usr1);
 	ev_signal_init(&sv.on_child, on_child, SIGCHLD);
 	ev_signal_start(sv.loop, &sv.on_child);
 	ev_init(&sv.respawn, on_respawn);
 	ev_init(&sv.deadline, on_deadline);
 	ev_timer_init(&sv.lock_watch, on_lock_watch, LOCK_WATCH_S, LOCK_WATCH_S);
 	ev_timer_start(sv.loop, &sv.lock_watch);
+	double every_s = (double)systemd_watchdog_us() / 1e6 / 2;
+	ev_timer_init(&sv.watchdog, on_watchdog, every_s, every_s);
+	if (every_s > 0)
+		ev_timer_start(sv.loop, &sv.watchdog);
 }
 
 static enum exit_status
@@ -354,9 +434,11 @@ claim(const struct config *config)
 }
 
 enum exit_status
-supervisor_run(const struct config *config, int64_t started_ns)
+supervisor_run(struct config *config, int64_t started_ns)
 {
 	diag_process("supervisor");
+	sv.config = config;
+	sv.has_terminal = isatty(STDERR_FILENO);
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
 	enum exit_status claimed = claim(config);

@@ -26,8 +26,11 @@ enum exit_status {
 	EXIT_STATUS_PORT_IN_USE = 4,
 };
 
-/* Run the broker until it is told to stop; returns its exit status. started_ns: clock_monotonic_ns() at the
- * program's begin. */
-enum exit_status supervisor_run(const struct config *config, int64_t started_ns);
+/*
+ * Run the broker until it is told to stop; returns its exit status. The config is shared with all processes
+ * (config_share) and changes when it is reloaded (SIGHUP). started_ns: clock_monotonic_ns() at the program's
+ * begin.
+ */
+enum exit_status supervisor_run(struct config *config, int64_t started_ns);
 
 #endif

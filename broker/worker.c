@@ -1,9 +1,11 @@
 #include "broker/worker.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "broker/connection.h"
+#include "broker/status.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
@@ -271,6 +273,13 @@ on_write_retry(struct ev_loop *loop, ev_timer *watcher, int revents)
 	ev_timer_stop(loop, watcher); /* on_before_sleep runs the turn */
 }
 
+static void
+on_status(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+	(void)loop, (void)revents;
+	status_of_worker(watcher->data);
+}
+
 static double
 idle_check_every_s(const struct config *config)
 {
@@ -280,11 +289,27 @@ idle_check_every_s(const struct config *config)
 }
 
 static void
+set_idle_check(struct worker *w)
+{
+	ev_timer_stop(w->base.loop, &w->idle_check);
+	ev_timer_set(&w->idle_check, idle_check_every_s(w->config), idle_check_every_s(w->config));
+	ev_timer_start(w->base.loop, &w->idle_check);
+}
+
+static void
+on_reloaded(void *arg)
+{
+	struct worker *w = arg;
+
+	set_idle_check(w);
+	coordinator_reloaded(w);
+}
+
+static void
 watch(struct worker *w)
 {
 	ev_io_init(&w->arrivals, on_arrivals, w->base.family->handoff[w->base.slot].worker, EV_READ);
-	ev_timer_init(&w->idle_check, on_idle_check, idle_check_every_s(w->config),
-		      idle_check_every_s(w->config));
+	ev_init(&w->idle_check, on_idle_check);
 	ev_prepare_init(&w->before_sleep, on_before_sleep);
 	ev_check_init(&w->after_sleep, on_after_sleep);
 	ev_timer_init(&w->pressure, on_pressure, 1.0, 1.0);
@@ -293,7 +318,10 @@ watch(struct worker *w)
 	w->arrivals.data = w->idle_check.data = w->pressure.data = w->before_sleep.data =
 	    w->after_sleep.data = w;
 	ev_io_start(w->base.loop, &w->arrivals);
-	ev_timer_start(w->base.loop, &w->idle_check);
+	ev_signal_init(&w->usr1, on_status, SIGUSR1);
+	w->usr1.data = w;
+	ev_signal_start(w->base.loop, &w->usr1);
+	set_idle_check(w);
 	ev_prepare_start(w->base.loop, &w->before_sleep);
 	ev_check_start(w->base.loop, &w->after_sleep);
 }
@@ -305,6 +333,7 @@ worker_main(struct family *family, int slot)
 
 	w->base.rung = on_rung;
 	w->base.leave = on_leave;
+	w->base.reloaded = on_reloaded;
 	w->base.arg = w;
 	w->config = family->config;
 	w->shared = family->shared;

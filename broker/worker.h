@@ -54,6 +54,7 @@ struct worker {
 	ev_timer idle_check, pressure, write_retry;
 	ev_prepare before_sleep;
 	ev_check after_sleep;
+	ev_signal usr1;
 	bool draining;
 };
 

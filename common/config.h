@@ -9,8 +9,9 @@
  *	diag_setup(config.diag_level, config.diag_format), then diag_warn() each of config.warnings
  *
  * The table of options is config_option.c; here are the fields that its rows fill. Strings and lists live in
- * the config's own arena, until config_free(). Nothing changes after parsing, so workers inherit it over the
- * fork.
+ * the config's own arena, until config_free(). Workers inherit it over the fork. It is in shared memory
+ * (config_share), so that what may change while the broker runs (config_reload) changes for all processes; each
+ * such value is a number that is read and written in one piece.
  */
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
@@ -82,6 +83,8 @@ struct config {
 	int32_t diag_level, diag_format; /* enum diag_level, enum diag_format */
 
 	/* How it came about. */
+	int argc;
+	char **argv; /* of config_parse_args(): the caller's */
 	const char *file; /* the properties file; NULL: none */
 	const char *error;
 	const char *warnings[CONFIG_WARNINGS_MAX];
@@ -113,6 +116,24 @@ MUST_CHECK bool config_parse_text(struct config *c, const char *path, struct str
 MUST_CHECK bool config_set(struct config *c, const char *origin, const char *key, const char *value);
 /* Work out what depends on more than one option, and check that all fits together. False: c->error. */
 MUST_CHECK bool config_resolve(struct config *c);
+
+/* --- while the broker runs --- */
+
+/* A copy in memory that processes forked from here on share with this one; strings stay where they are. */
+struct config *config_share(const struct config *c);
+
+/* What a reload would change, or did. */
+struct config_change {
+	const struct config_option *option;
+	const char *from, *to; /* as text, in the arena; NULL: not set */
+	bool taken;            /* false: it needs a restart, and nothing happens */
+};
+/*
+ * Read the command line and the file again, and take over what may change. Returns the number of changes, *out in
+ * the arena, or -1: what is there now makes no sense, *error says why, and nothing changes.
+ */
+int config_reload(struct config *running, struct arena *arena, struct config_change **out,
+		  const char **error);
 
 void config_help(FILE *out);     /* --help */
 void config_markdown(FILE *out); /* docs/configuration.md */

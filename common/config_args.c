@@ -154,6 +154,8 @@ config_parse_args(struct config *c, int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "dump") == 0)
 		return CONFIG_ACT_DUMP;
 
+	c->argc = argc;
+	c->argv = argv;
 	make_flags(&flags);
 	opterr = 0;
 	enum config_act act = scan(c, &flags, argc, argv, &file);

@@ -106,6 +106,8 @@ print_entry(FILE *out, const struct config_option *o, struct arena *arena)
 	const char *range = config_option_range(o, arena);
 	if (*range != '\0')
 		(void)fprintf(out, "* Values: %s\n", range);
+	if (o->scope == CONFIG_BROKER)
+		(void)fprintf(out, "* Update mode: %s\n", o->reloads ? "reload (SIGHUP)" : "read-only");
 	if (o->alias != NULL)
 		(void)fprintf(out, "* Also known as: `%s`\n", o->alias);
 	if (o->letter != '\0')

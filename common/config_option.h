@@ -52,6 +52,7 @@ struct config_option {
 	    *flag_format; /* printf format that makes an option's value of the flag's; NULL: the same */
 	size_t offset;    /* into struct config, or struct topic_config for a topic's */
 	const char *help; /* sentences */
+	bool reloads;     /* a broker's: may change while it runs (SIGHUP); no strings, no lists */
 };
 
 int config_option_count(void);
