@@ -79,7 +79,7 @@ child_become(struct family *family, const struct child *child, pid_t supervisor)
 	family->leave_parent();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN); /* but workers, which watch it */
-	signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole group; the supervisor decides the order */
+	signal(SIGINT, SIG_IGN);  /* Ctrl-C reaches the whole group; the supervisor decides the order */
 	close(family->alive_pipe[1]);
 	diag_process(child->name);
 }

@@ -84,7 +84,7 @@ struct config {
 
 	/* How it came about. */
 	int argc;
-	char **argv; /* of config_parse_args(): the caller's */
+	char **argv;      /* of config_parse_args(): the caller's */
 	const char *file; /* the properties file; NULL: none */
 	const char *error;
 	const char *warnings[CONFIG_WARNINGS_MAX];
