@@ -14,6 +14,7 @@ struct looker {
 	struct {
 		bool tried;
 		void *opened; /* by rules->readers; NULL: keeps everything */
+		struct stored_group group;
 		struct arena arena;
 	} reader;
 	struct {
@@ -49,13 +50,12 @@ end(struct looker *l)
 static void *
 reader(struct looker *l)
 {
-	struct stored_group group;
 	if (l->reader.tried || l->rules->readers == NULL)
 		return l->reader.opened;
 	l->reader.tried = true;
-	enum err e = groups_by_number(l->txn, l->group.number, &l->reader.arena, &group);
+	enum err e = groups_by_number(l->txn, l->group.number, &l->reader.arena, &l->reader.group);
 	if (e == ERR_NONE)
-		l->reader.opened = l->rules->readers->open(&group);
+		l->reader.opened = l->rules->readers->open(&l->reader.group);
 	else
 		l->err = e;
 	return l->reader.opened;
