@@ -7,8 +7,8 @@
  * requests (the client pairs them up by it). What the socket does not take is copied to `pending`, and no
  * further answer is made until it is gone; a client that does not read so costs one answer, not many.
  *
- * Reading stops while the connection has CALLS_MOST calls in its queue, while something is pending, and
- * while the worker is over its memory budget.
+ * Reading stops while the connection has CALLS_MOST calls, while something is pending, and while the worker is
+ * over its memory budget.
  *
  * A connection may also come from another worker, which passes on requests of its own clients (forward.h). It
  * is `internal`: its answers leave in any order, as soon as they are finished, and each of its frames begins
@@ -16,6 +16,9 @@
  *
  *	size u32, length u8, so many bytes: the client's address, request     serve this request
  *	size u32, 255 u8, correlation id i32                                  the client is gone
+ *
+ * It has no limits of its own: each of its calls, and all bytes of it, are a client's, who is held back by the worker
+ * that he is connected to.
  *
  * Nothing here closes a connection in the middle of something: connection_doom() marks it,
  * connection_flush() ends it.
@@ -35,15 +38,15 @@ struct call;
 struct chunk;
 struct worker;
 
-#define CALLS_MOST          128
-#define CALLS_MOST_INTERNAL 100000 /* of all clients of another worker together */
+#define CALLS_MOST 128
 
 struct connection {
 	struct list in_worker;   /* least recently active first */
 	struct list in_flushing; /* in the worker's flushing list, or nowhere */
 	struct list in_starved;  /* in the worker's starved list, or nowhere */
-	struct list calls;       /* oldest first */
-	int call_n;
+	struct list calls;       /* oldest first; internal: those that are finished */
+	struct list *waiting;    /* internal: those that are not, in buckets by correlation id */
+	int call_n;              /* of both */
 	struct worker *worker;
 	struct chunk *chunk; /* being received into; NULL when nothing is half received */
 	struct buf pending;
@@ -86,9 +89,29 @@ void connection_feed(struct connection *c);
 /* No more requests come, or are read (SIGTERM): answer what there is, waiting fetches at once, then close. */
 void connection_drain(struct connection *c);
 
+/* A new call of it, from dispatch. */
+void connection_take(struct connection *c, struct call *call);
 /* A call is finished; its answer goes out when it is its turn. */
 void call_finish(struct call *call);
 
 #define ENVELOPE_GONE 255
+
+/* --- between connection.c, connection_send.c and connection_internal.c --- */
+
+struct connection *connection_new(struct worker *w, int fd);
+void connection_close(struct connection *c);
+/* All lists of calls, for i = 0, 1, ...; NULL at the end. */
+struct list *connection_calls(struct connection *c, int i);
+/* Answered or not: let go of everything that it holds. */
+void call_end(struct call *call);
+/* Make calls of the whole frames that were received, if there is room for them. */
+void connection_parse(struct connection *c);
+/* Read on, or no longer, as things are now. */
+void connection_update(struct connection *c);
+/* Bytes came, or were taken: the last in the worker's list, which is in this order. */
+void connection_stays_active(struct connection *c);
+/* One frame, without its size. False: it is none. */
+bool connection_serve_internal(struct connection *c, const uint8_t *frame, size_t bytes);
+void connection_on_writable(struct ev_loop *loop, ev_io *watcher, int revents);
 
 #endif

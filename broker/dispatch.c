@@ -48,8 +48,7 @@ call_begin(struct connection *c, const struct handler *handler, const struct req
 	call->received_ns = clock_monotonic_ns();
 	call->chunk = c->chunk;
 	chunk_hold(c->chunk);
-	list_append(&c->calls, &call->in_connection);
-	c->call_n++;
+	connection_take(c, call);
 	return call;
 }
 

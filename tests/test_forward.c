@@ -205,6 +205,35 @@ test_a_dead_owners_calls_are_told(void **state)
 	client_close(&d);
 }
 
+/* What was not sent to the one that died is not sent to its successor: its clients have been told. */
+static void
+test_a_successor_gets_nothing_of_the_old(void **state)
+{
+	(void)state;
+	enum { N = 4 };
+	static char metadata[100 * 1024];
+	struct client c[N], later = connect_to_other();
+	struct str large = { .at = metadata, .n = sizeof(metadata) };
+	member_describe(ws, &later, group); /* the two are connected */
+	ws->frozen[1] = true;
+	for (int i = 0; i < N; i++) {
+		c[i] = connect_to_other();
+		member_send_join(&c[i], (struct member){ .group = group, .metadata = large });
+		workers_settle(ws);
+	}
+	assert_true(buf_len(&ws->at[0]->forward.link[1]->out) > sizeof(metadata));
+	workers_kill(ws, 1);
+	for (int i = 0; i < N; i++) {
+		receive_join(&c[i], ERR_COORDINATOR_LOAD_IN_PROGRESS);
+		client_close(&c[i]);
+	}
+	ws->frozen[1] = false;
+	workers_start(ws, 1);
+	member_send_join(&later, (struct member){ .group = group });
+	assert_int_equal(receive_join(&later, ERR_NONE)->members.n, 1);
+	client_close(&later);
+}
+
 /* Its clients have gone before: nobody is there to be told. */
 static void
 test_a_dead_owner_of_calls_that_nobody_waits_for(void **state)
@@ -251,22 +280,26 @@ test_an_owner_that_cannot_be_reached(void **state)
 
 /* --- the client goes ----------------------------------------------------------------------------------- */
 
-/* In the group: the owner is told, and the other members need not wait. */
+/* In the group: the owner is told, and the other members need not wait; others that wait go on waiting. */
 static void
 test_gone_while_waiting_for_members(void **state)
 {
 	(void)state;
-	struct client a = connect_to_other(), b = connect_to_other();
+	struct client a = connect_to_other(), b = connect_to_other(), c = connect_to_other();
 	struct member m = member_stable(ws, &a, (struct member){ .group = group });
 	member_send_join(&b, (struct member){ .group = group });
+	member_send_join(&c, (struct member){ .group = group });
+	workers_settle(ws);
+	assert_int_equal(calls_at_owner(), 2);
+	client_close(&c);
 	workers_settle(ws);
 	assert_int_equal(calls_at_owner(), 1);
-	client_close(&b);
-	workers_settle(ws);
-	assert_int_equal(calls_at_owner(), 0);
+	assert_true(workers_is_quiet(ws, &b));
 	member_send_join(&a, m);
-	assert_int_equal(receive_join(&a, ERR_NONE)->members.n, 1);
+	assert_int_equal(receive_join(&a, ERR_NONE)->members.n, 2);
+	receive_join(&b, ERR_NONE);
 	client_close(&a);
+	client_close(&b);
 }
 
 /* In what waits for the disk; and before the owner has read the request at all. */
@@ -450,6 +483,49 @@ test_an_answer_that_cannot_be_read(void **state)
 	client_close(&c);
 }
 
+/* Half an answer, and then the owner dies: its successor's begins at its own first byte. */
+static void
+test_half_an_answer_is_none(void **state)
+{
+	(void)state;
+	struct client c = connect_to_other();
+	workers_kill(ws, 1);
+	member_send_join(&c, (struct member){ .group = group });
+	workers_settle(ws);
+	int fd = forward_socket_accept(&ws->family.forward[1]);
+	assert_int_equal(send(fd, "\0\0\1\0\0\0", 6, MSG_NOSIGNAL), 6);
+	assert_true(workers_is_quiet(ws, &c));
+	close(fd);
+	receive_join(&c, ERR_COORDINATOR_LOAD_IN_PROGRESS);
+	workers_start(ws, 1);
+	assert_int_equal(member_joins(ws, &c, (struct member){ .group = group }).generation, 1);
+	client_close(&c);
+}
+
+/* Its turn comes after another's, whose bytes have been where its own were. */
+static void
+test_an_answer_lives_until_it_is_sent(void **state)
+{
+	(void)state;
+	struct client a = connect_to_other(), b = connect_to_other();
+	const char *second = workers_group(ws, 1, 1);
+	struct member m = member_stable(ws, &a, (struct member){ .group = group });
+	member_send_join(&b, (struct member){ .group = group });
+	member_send_join(&b, (struct member){ .group = second, .asks_first = true });
+	workers_settle(ws);
+	for (int i = 0; i < 20; i++)
+		member_describe(ws, &a, group); /* long answers in the same buffer */
+	member_send_join(&a, m);
+	receive_join(&b, ERR_NONE);
+	struct str id = receive_join(&b, ERR_MEMBER_ID_REQUIRED)->member_id;
+	receive_join(&a, ERR_NONE);
+	assert_int_equal(
+	    member_joins(ws, &b, (struct member){ .group = second, .id = id, .asks_first = true }).generation,
+	    1);
+	client_close(&a);
+	client_close(&b);
+}
+
 int
 main(void)
 {
@@ -461,6 +537,7 @@ main(void)
 		T(answers_keep_the_order_of_their_client),
 		T(large_requests_and_answers),
 		T(a_dead_owners_calls_are_told),
+		T(a_successor_gets_nothing_of_the_old),
 		T(a_dead_owner_of_calls_that_nobody_waits_for),
 		T(an_owner_that_cannot_be_reached),
 		T(gone_while_waiting_for_members),
@@ -471,6 +548,8 @@ main(void)
 		T(broken_envelopes_end_the_connection),
 		T(news_of_unknown_calls_are_ignored),
 		T(an_answer_that_cannot_be_read),
+		T(half_an_answer_is_none),
+		T(an_answer_lives_until_it_is_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
