@@ -2,7 +2,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -24,29 +27,72 @@ public final class Suite {
 	private static final String WANTED = System.getenv().getOrDefault("CASE", "");
 	private static int failed;
 	private static final String RUN = Long.toString(System.currentTimeMillis() % 1_000_000, 36);
-	private static int names;
+	private static final AtomicInteger NAMES = new AtomicInteger();
+	private static ExecutorService pool;
 
 	public static void main(String[] args) {
 		bootstrap = args[0];
 		AdminCases.all();
 		ProducerCases.all();
 		ConsumerCases.all();
+		together(() -> {
+			DeathCases.all();
+			GroupCases.all();
+			GroupOffsetCases.all();
+			GroupAdminCases.all();
+			newer();
+		});
 		System.exit(failed == 0 ? 0 : 1);
+	}
+
+	/** Those that are compiled with newer clients only. */
+	private static void newer() {
+		if (!since4())
+			return;
+		try {
+			((Runnable)Class.forName("NewerCases").getDeclaredConstructor().newInstance()).run();
+		} catch (ReflectiveOperationException e) {
+			throw new AssertionError(e);
+		}
+	}
+
+	/** Cases that mostly wait: four at a time. */
+	private static void together(Runnable cases) {
+		pool = Executors.newFixedThreadPool(4);
+		cases.run();
+		pool.shutdown();
+		try {
+			pool.awaitTermination(1, TimeUnit.HOURS); // whoever started this has less patience
+		} catch (InterruptedException e) {
+			throw new AssertionError(e);
+		}
+		pool = null;
 	}
 
 	static void check(String name, Case c) {
 		if (!name.contains(WANTED))
 			return;
+		if (pool == null)
+			run(name, c);
+		else
+			pool.execute(() -> run(name, c));
+	}
+
+	private static void run(String name, Case c) {
 		String line = AppInfoParser.getVersion() + ": " + name;
 		try {
 			c.run();
-			System.out.println("ok - " + line);
+			say("ok - " + line);
 		} catch (Throwable t) {
-			failed++;
 			Throwable cause = t instanceof ExecutionException ? t.getCause() : t;
-			System.out.println("not ok - " + line);
-			System.out.println("# " + (cause + where(t)).replace('\n', ' '));
+			say("not ok - " + line, "# " + (cause + where(t)).replace('\n', ' '));
 		}
+	}
+
+	private static synchronized void say(String... lines) {
+		failed += lines[0].startsWith("not ok") ? 1 : 0;
+		for (String line : lines)
+			System.out.println(line);
 	}
 
 	/** The line of the suite that a failure came from. */
@@ -65,20 +111,33 @@ public final class Suite {
 		Thread.sleep(Long.parseLong(System.getenv().getOrDefault("SETTLE", "0")));
 	}
 
+	/** The client is of release 4 or newer. */
+	static boolean since4() {
+		return Integer.parseInt(AppInfoParser.getVersion().split("\\.")[0]) >= 4;
+	}
+
 	/** A topic name of this run alone. */
 	static String name(String stem) {
-		return "java-" + stem + "-" + RUN + "-" + names++;
+		return "java-" + stem + "-" + RUN + "-" + NAMES.getAndIncrement();
 	}
 
 	static Admin admin() {
+		return admin(bootstrap);
+	}
+
+	private static Admin admin(String bootstrap) {
 		return Admin.create(Map.of("bootstrap.servers", bootstrap, "request.timeout.ms", "15000",
 			"default.api.timeout.ms", "20000"));
 	}
 
 	/** Create a topic and give its name. */
 	static String topic(String stem, int partitions, Map<String, String> configs) throws Exception {
+		return topic(bootstrap, stem, partitions, configs);
+	}
+
+	static String topic(String bootstrap, String stem, int partitions, Map<String, String> configs) throws Exception {
 		String name = name(stem);
-		try (Admin a = admin()) {
+		try (Admin a = admin(bootstrap)) {
 			a.createTopics(List.of(new NewTopic(name, partitions, (short)1).configs(configs))).all()
 				.get(20, TimeUnit.SECONDS);
 		}
@@ -88,6 +147,20 @@ public final class Suite {
 
 	static String topic(String stem, int partitions) throws Exception {
 		return topic(stem, partitions, Map.of());
+	}
+
+	interface Condition {
+		boolean holds() throws Exception;
+	}
+
+	/** Ask until it holds, at most 20 s. */
+	static void await(String what, Condition c) throws Exception {
+		long end = System.nanoTime() + 20_000_000_000L;
+		while (!c.holds()) {
+			if (System.nanoTime() > end)
+				throw new AssertionError("not within 20 s: " + what);
+			Thread.sleep(5);
+		}
 	}
 
 	static void equal(Object expected, Object actual, String what) {
