@@ -302,6 +302,7 @@ def silent():
     held[1].joined("silent-2", **SHORT)
     goes_on("silent-2")
     held.append(one_member("silent-3")[0])
+    eventually(lambda: held[0].state("silent-3") == "Empty", 5, "it is missed, although nobody waits for it")
     goes_on("silent-3")
     (a, one), (b, two) = two_members("silent-4", session=20000)
     equal(a.sync("silent-4", 2, one["member"], [(one["member"], b"x"), (two["member"], b"y")]), (0, b"x"))
