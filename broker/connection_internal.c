@@ -69,7 +69,7 @@ call_finish(struct call *call)
 		list_remove(&call->in_connection);
 		list_append(&c->calls, &call->in_connection);
 	}
-	if (c->internal || c->calls.next == &call->in_connection)
+	if (c->calls.next == &call->in_connection)
 		connection_mark(c);
 }
 
@@ -79,11 +79,8 @@ forget_call(struct connection *c, int32_t correlation_id)
 {
 	LIST_EACH (bucket(c, correlation_id), it) {
 		struct call *call = LIST_OF(it, struct call, in_connection);
-		if (call->correlation_id != correlation_id)
+		if (call->correlation_id != correlation_id || !list_is_empty(&call->job.in_list))
 			continue;
-		if (call->handler->forget == NULL || !list_is_empty(&call->job.in_list))
-			return;
-		call->handler->forget(call);
 		call->silent = true;
 		call_finish(call);
 		return;

@@ -288,6 +288,8 @@ test_gone_while_waiting_for_members(void **state)
 	struct client a = connect_to_other(), b = connect_to_other(), c = connect_to_other();
 	struct member m = member_stable(ws, &a, (struct member){ .group = group });
 	member_send_join(&b, (struct member){ .group = group });
+	workers_settle(ws);
+	ws->at[0]->forward.next_id += 1023; /* in the same bucket, wherever it is */
 	member_send_join(&c, (struct member){ .group = group });
 	workers_settle(ws);
 	assert_int_equal(calls_at_owner(), 2);
