@@ -220,6 +220,23 @@ with_members_only_what_nobody_reads(void **state)
 	assert_true(is_there(STR("g")));
 }
 
+/* What one group reads is not what the next one reads. */
+static void
+each_group_is_asked(void **state)
+{
+	(void)state;
+	save(STR("one"), "a", HAS_MEMBERS);
+	save(STR("two"), "b", HAS_MEMBERS);
+	save(STR("three"), "a", HAS_MEMBERS);
+	commit(STR("one"), 0, 0, 0);
+	commit(STR("two"), 0, 0, 0);
+	commit(STR("three"), 0, 0, 0);
+	clean_at(7);
+	assert_int_equal(fetch(STR("one"), 0, 0), 0);
+	assert_int_equal(fetch(STR("two"), 0, 0), -1);
+	assert_int_equal(fetch(STR("three"), 0, 0), 0);
+}
+
 static void
 a_group_that_cannot_be_read_keeps_all(void **state)
 {
@@ -403,6 +420,10 @@ large_states_are_not_copied(void **state)
 	MUST(expiry_find(txn, &round, &rules, 1000, &found));
 	assert_false(found);
 	assert_true(txn->arena.used < 20000);
+	struct group_head head;
+	size_t used = t.f.arena.used;
+	assert_true(groups_head_after(txn, 0, &t.f.arena, &head));
+	assert_int_equal(t.f.arena.used, used);
 	store_read_end(txn);
 	assert_int_equal(t.opened, 0);
 }
@@ -451,14 +472,37 @@ found_at(int64_t day)
 }
 
 static bool
-run_at(int64_t day, const struct clean_round *round)
+run_some_at(int64_t day, const struct clean_round *round, int look_rows, int rows)
 {
 	struct clean_rules rules = rules_at(day);
 	struct store_txn *txn = fixture_write(&t.f);
 	bool changed;
-	MUST(expiry_run(txn, round, &rules, 1000, 400, &changed));
+	MUST(expiry_run(txn, round, &rules, look_rows, rows, &changed));
 	fixture_commit(txn);
 	return changed;
+}
+
+static bool
+run_at(int64_t day, const struct clean_round *round)
+{
+	return run_some_at(day, round, 1000, 400);
+}
+
+/* Under the writer's lock nothing takes long. */
+static void
+a_write_has_bounds(void **state)
+{
+	(void)state;
+	save(STR("g"), "a", 0);
+	for (int32_t i = 0; i < 10; i++)
+		commit(STR("g"), 0, i, i % 2 == 0 ? 0 : 7);
+	struct clean_round round = found_at(7);
+	assert_true(run_some_at(7, &round, 1000, 2));
+	assert_int_equal(entries(TABLE_OFFS), 8); /* 0, 2 */
+	assert_true(run_some_at(7, &round, 4, 400));
+	assert_int_equal(entries(TABLE_OFFS), 7); /* of 1, 3, 4, 5 */
+	clean_at(7);
+	assert_int_equal(entries(TABLE_OFFS), 5);
 }
 
 static void
@@ -608,6 +652,7 @@ main(void)
 		TEST(without_members_since_the_last_left_or_the_commit),
 		TEST(never_joined_since_the_commit),
 		TEST(with_members_only_what_nobody_reads),
+		TEST(each_group_is_asked),
 		TEST(a_group_that_cannot_be_read_keeps_all),
 		TEST(a_time_that_came_with_the_offset),
 		TEST(for_ever),
@@ -618,6 +663,7 @@ main(void)
 		TEST(small_steps),
 		TEST(large_states_are_not_copied),
 		TEST(heads_of_groups_with_long_ids),
+		TEST(a_write_has_bounds),
 		TEST(a_member_comes_before_its_offsets_go),
 		TEST(a_member_comes_before_its_group_goes),
 		TEST(a_member_comes_and_leaves_before_its_group_goes),
