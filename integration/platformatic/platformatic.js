@@ -1,52 +1,12 @@
-// @platformatic/kafka: a client that speaks only the newest versions of each request. Its consumer always joins a group;
-// its single fetches and its offset look-ups do not, and are tried here.
+// @platformatic/kafka: a client that speaks only the newest versions of each request. Here: its admin client, its producer,
+// single fetches and offset look-ups; its consumer groups are in groups.js.
 import assert from 'node:assert/strict'
-import { Admin, Consumer, ConfigResourceTypes, Producer, ProduceAcks, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import { ConfigResourceTypes, ProduceAcks } from '@platformatic/kafka'
 import cases from '../lib/cases.js'
+import { admin, create, name, numbers, refused, withConsumer, withProducer } from './client.js'
+import './groups.js'
 
 const { test, run, note, kcat, kcatConsume } = cases
-const base = { clientId: 'integration', bootstrapBrokers: [process.env.BOOTSTRAP], retries: 1, timeout: 5000 }
-const admin = new Admin(base)
-const name = what => `platformatic-${what}-${process.pid}`
-const numbers = (count, make = i => i) => Array.from({ length: count }, (_, i) => make(i))
-
-async function create (topic, partitions = 1, configs = []) {
-  const [created] = await admin.createTopics({ topics: [topic], partitions, replicas: 1, configs })
-  assert.deepEqual([created.name, created.partitions, created.replicas], [topic, partitions, 1])
-  return created
-}
-
-async function withProducer (options, body) {
-  const producer = new Producer({ ...base, serializers: stringSerializers, ...options })
-  try {
-    return await body(producer)
-  } finally {
-    await producer.close()
-  }
-}
-
-async function withConsumer (body) {
-  const consumer = new Consumer({ ...base, groupId: 'none', deserializers: stringDeserializers })
-  try {
-    return await body(consumer)
-  } finally {
-    await consumer.close(true)
-  }
-}
-
-// The code of the protocol's error, anywhere in what the promise is rejected with.
-async function refused (promise, apiId) {
-  await assert.rejects(promise, error => {
-    const found = []
-    const walk = e => {
-      found.push(e.apiId)
-      for (const one of [...(e.errors || []), ...(e.cause ? [e.cause] : [])]) walk(one)
-    }
-    walk(error)
-    assert.ok(found.includes(apiId), `${found} is not ${apiId}: ${error.stack}`)
-    return true
-  })
-}
 
 test('admin: create, list, delete; the topic has an id', async () => {
   const topic = name('admin')
