@@ -14,8 +14,12 @@
  *
  *	slot: group -> event (saved, not yet durable) -> event (answers wait for the one before) -> ...
  *
- * If a save fails, its group is forgotten, everybody who waits is told NOT_COORDINATOR, and the next need loads
- * it from the store. A worker that dies is succeeded by one that loads what was saved.
+ * If a save fails, its group is forgotten, everybody who waits is told NOT_COORDINATOR, and it is loaded again from
+ * the store. A worker that dies is succeeded by one that loads what was saved.
+ *
+ * A client may ask for ids in any number of groups, as it may name any, and never join. Such groups are not in the
+ * store; in memory there are COORDINATOR_EXPECTING_BYTES of them at most, and those that were asked for last. Whoever
+ * comes back to another is told UNKNOWN_MEMBER_ID and begins again, as clients do.
  */
 #ifndef BROKER_COORDINATOR_H
 #define BROKER_COORDINATOR_H
@@ -34,10 +38,13 @@
 struct coordinator_slot;
 struct worker;
 
-#define COORDINATOR_BUCKETS 1024
+#define COORDINATOR_BUCKETS         1024
+#define COORDINATOR_EXPECTING_BYTES (16 << 20)
 
 struct coordinator {
 	struct list slots[COORDINATOR_BUCKETS]; /* by hash of the id */
+	struct list expecting; /* slots that nobody has joined, only asked for an id; least recent first */
+	int64_t expecting_bytes;
 	struct group_rules rules;
 	bool draining;
 };
@@ -60,13 +67,14 @@ struct group_event {
 	struct call *call; /* answered with the actions, its `out` complete; NULL: none */
 	struct buf state;
 	int64_t empty_since_ms;
-	enum err error; /* of the write */
-	bool ready;     /* durable, or nothing to save */
+	bool ready; /* durable, or nothing to save */
 };
 
 /* A group as it is now, for what changes nothing or is answered at once. */
 struct coordinator_slot {
 	struct list in_bucket;
+	struct list in_expecting; /* or nowhere */
+	int64_t expecting_bytes;  /* what it takes, if it is there */
 	struct worker *worker;
 	struct str id; /* owned */
 	struct group *group;

@@ -199,6 +199,8 @@ struct group_member_view {
 struct group_member_view group_member_view(const struct group *g, int32_t i);
 /* EMPTY, and nobody was asked to come back with an id: all that matters is in what was saved last. */
 bool group_is_idle(const struct group *g);
+/* What the ids cost that were given out, about. */
+int64_t group_pending_bytes(const struct group *g);
 /*
  * A member is subscribed to this topic, as far as its metadata (consumer protocol) can be read; what cannot
  * be read counts as subscribed to everything. For OffsetDelete and expiry.

@@ -49,6 +49,12 @@ group_is_idle(const struct group *g)
 	return g->state == GROUP_EMPTY && g->pending_n == 0;
 }
 
+int64_t
+group_pending_bytes(const struct group *g)
+{
+	return g->pending_cap * (int64_t)sizeof(*g->pending) + (int64_t)g->pending_n * GROUP_MEMBER_ID_MAX;
+}
+
 /* --- subscriptions --- */
 
 /* True also where that cannot be read. */

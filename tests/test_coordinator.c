@@ -544,6 +544,77 @@ test_a_damaged_row_is_begun_anew(void **state)
 	client_close(&c);
 }
 
+static const char *
+long_name(int i)
+{
+	static char name[30000 + 1];
+	memset(name, 'x', sizeof(name) - 1);
+	snprintf(name + sizeof(name) - 9, 9, "%08d", i);
+	return name;
+}
+
+/*
+ * A client asks for ids in ever new groups and never joins. What that takes is bounded, and costs only those who were
+ * as slow: the first has to ask again; who joined, and who asks last, notices nothing.
+ */
+static void
+test_groups_that_nobody_joins_are_bounded(void **state)
+{
+	(void)state;
+	enum { N = 1000 };
+	struct client c = connect_to_owner(), good = connect_to_owner();
+	struct member m = member_stable(ws, &good, (struct member){ .group = "good" }), first, last;
+	for (int i = 0; i < N; i++) {
+		last = (struct member){ .group = long_name(i), .asks_first = true };
+		member_send_join(&c, last);
+		const struct join_group_response *r = workers_receive(ws, &c);
+		assert_err(r->error_code, ERR_MEMBER_ID_REQUIRED);
+		last.id = r->member_id;
+		if (i == 0)
+			first = last;
+		int64_t bytes = ws->at[0]->coordinator.expecting_bytes;
+		assert_true(bytes >= (i + 1) * 60000 || bytes > 15 << 20);
+		assert_true(bytes <= 16 << 20);
+	}
+	assert_in_range(slots_in_memory(), 100, 300); /* of 60 KB */
+	first.group = long_name(0);
+	member_send_join(&c, first);
+	assert_err(receive_join(&c), ERR_UNKNOWN_MEMBER_ID);
+	last.group = long_name(N - 1);
+	assert_int_equal(member_joins(ws, &c, last).generation, 1);
+	assert_err(member_heartbeat(ws, &good, m), ERR_NONE);
+	client_close(&c);
+	client_close(&good);
+}
+
+/* Also ever more ids of one group count; and what has members, or is gone, does not. */
+static void
+test_what_nobody_joins_is_counted(void **state)
+{
+	(void)state;
+	struct client c = connect_to_owner();
+	const struct coordinator *all = &ws->at[0]->coordinator;
+	struct member m = { .group = "g", .asks_first = true, .session_ms = 500 };
+	assert_int_equal(all->expecting_bytes, 0);
+	member_send_join(&c, m);
+	assert_err(receive_join(&c), ERR_MEMBER_ID_REQUIRED);
+	int64_t one = all->expecting_bytes;
+	assert_true(one > 0);
+	for (int i = 0; i < 100; i++) {
+		member_send_join(&c, m);
+		assert_err(receive_join(&c), ERR_MEMBER_ID_REQUIRED);
+	}
+	assert_true(all->expecting_bytes > one + 100 * 30);
+	struct member leaver = member_joins(ws, &c, (struct member){ .group = "g" });
+	assert_int_equal(all->expecting_bytes, 0);
+	assert_err(member_leave(ws, &c, leaver), ERR_NONE);
+	workers_settle(ws);
+	assert_true(all->expecting_bytes > one);
+	workers_wait(ws, no_slot_is_left); /* the ids' time is over */
+	assert_int_equal(all->expecting_bytes, 0);
+	client_close(&c);
+}
+
 /* --- time ---------------------------------------------------------------------------------------------- */
 
 static void
@@ -611,6 +682,8 @@ main(void)
 		T(a_successor_loads_groups_that_have_members),
 		T(a_state_that_cannot_be_read_is_begun_anew),
 		T(a_damaged_row_is_begun_anew),
+		T(groups_that_nobody_joins_are_bounded),
+		T(what_nobody_joins_is_counted),
 		T(a_lost_member_is_missed),
 		T(what_was_received_counts_before_the_clock),
 		T(members_are_not_missed_after_a_stall),
