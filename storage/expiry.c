@@ -207,54 +207,69 @@ expiry_find(struct store_txn *txn, struct clean_round *round, const struct clean
 
 /* --- letting go ------------------------------------------------------------------------------------- */
 
-static int
-delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], int look_rows, int rows)
+#define GROUP_ROWS 2 /* name and row, of one piece mostly */
+
+/* What may still be done in this transaction. */
+struct budget {
+	int look_rows, rows;
+};
+
+static void
+delete_offsets(struct looker *l, const uint8_t at[KEY_OFFS_BYTES], struct budget *left)
 {
 	struct scan s;
-	uint8_t gone[KEY_OFFS_BYTES] = { 0 };
-	int deleted = 0;
+	uint8_t gone[KEY_OFFS_BYTES] = { 0 }; /* no group has the number 0 */
 	scan_open(&s, l->txn, TABLE_OFFS);
 	bool row = scan_from(&s, at, KEY_OFFS_BYTES);
 	while (row && is_offset_of(&s, l->group.number)) {
-		bool rest = deleted > 0 && memcmp(s.key.at, gone, KEY_OFFS_BYTES) == 0;
-		if (!rest && (deleted >= rows || --look_rows < 0))
+		bool rest = memcmp(s.key.at, gone, KEY_OFFS_BYTES) == 0;
+		if (!rest && (left->rows <= 0 || --left->look_rows < 0))
 			break;
 		if (rest || may_go(l, &s)) {
 			memcpy(gone, s.key.at, KEY_OFFS_BYTES);
 			if (!scan_delete(&s))
 				break;
-			deleted++;
+			left->rows--;
 		}
 		row = scan_next(&s);
 	}
 	enum err e = scan_close(&s);
 	if (e != ERR_NONE)
 		l->err = e;
-	return deleted;
 }
 
-static enum err
-delete_group(struct looker *l)
+static void
+delete_group(struct looker *l, struct budget *left)
 {
 	struct stored_group group;
-	enum err e = groups_by_number(l->txn, l->group.number, &l->reader.arena, &group);
-	return e != ERR_NONE ? e : groups_delete(l->txn, group.id);
+	l->err = groups_by_number(l->txn, l->group.number, &l->reader.arena, &group);
+	if (l->err == ERR_NONE)
+		l->err = groups_forget(l->txn, group.id, group.number);
+	left->rows -= GROUP_ROWS;
 }
 
+/*
+ * Groups without members often go many at a time, so those behind are looked at, too; what members read takes
+ * longer to find out, so the next group that has some waits for a step of its own.
+ */
 enum err
 expiry_run(struct store_txn *txn, const struct clean_round *round, const struct clean_rules *rules,
 	   int look_rows, int rows, bool *changed)
 {
 	struct looker l = { .txn = txn, .rules = rules };
+	struct budget left = { .look_rows = look_rows, .rows = rows };
 	uint8_t at[KEY_OFFS_BYTES];
 	memcpy(at, round->at, sizeof(at));
-	*changed = false;
-	if (next_group(&l, at) && memcmp(at, round->at, sizeof(at)) == 0) { /* still there */
-		*changed = delete_offsets(&l, at, look_rows, rows) > 0;
-		if (l.err == ERR_NONE && group_may_go(&l)) {
-			*changed = true;
-			l.err = delete_group(&l);
-		}
+	for (bool first = true; left.rows > 0 && left.look_rows-- > 0 && next_group(&l, at); first = false) {
+		if (!first && has_members(&l))
+			break;
+		delete_offsets(&l, at, &left);
+		if (l.err == ERR_NONE && group_may_go(&l))
+			delete_group(&l, &left);
+		if (l.err != ERR_NONE)
+			break;
+		key_offs(at, l.group.number + 1, 0, 0);
 	}
+	*changed = left.rows < rows;
 	return end(&l);
 }

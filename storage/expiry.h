@@ -26,7 +26,7 @@
 /* Move the round to the first thing that may go, looking at so many rows. At the end the next round begins. */
 MUST_CHECK enum err expiry_find(struct store_txn *txn, struct clean_round *round,
 				const struct clean_rules *rules, int look_rows, bool *found);
-/* Let go what the round stands on, and what follows in the same group: so many rows, of so many looked at. */
+/* Let go what the round stands on, and what follows: so many rows, of so many looked at. */
 MUST_CHECK enum err expiry_run(struct store_txn *txn, const struct clean_round *round,
 			       const struct clean_rules *rules, int look_rows, int rows, bool *changed);
 

@@ -309,16 +309,24 @@ groups_save(struct store_txn *txn, struct str id, struct bytes state, int64_t em
 }
 
 enum err
+groups_forget(struct store_txn *txn, struct str id, uint32_t number)
+{
+	uint8_t name[NAME_KEY_MAX], key[KEY_GROUP_BYTES];
+	enum err e = txn_del(txn, TABLE_GNAME, name, name_key_of(name, id, number));
+	put_u32(key, number);
+	return e != ERR_NONE ? e : pieces_del(txn, TABLE_GROUP, key, sizeof(key));
+}
+
+enum err
 groups_delete(struct store_txn *txn, struct str id)
 {
-	uint8_t name[NAME_KEY_MAX], key[KEY_GROUP_BYTES], gone[KEY_GGONE_BYTES];
+	uint8_t gone[KEY_GGONE_BYTES];
 	uint32_t number;
 	enum err e = groups_number(txn, id, &number);
 	if (e == ERR_NONE)
-		e = txn_del(txn, TABLE_GNAME, name, name_key_of(name, id, number));
-	put_u32(key, number);
-	if (e == ERR_NONE)
-		e = pieces_del(txn, TABLE_GROUP, key, sizeof(key));
+		e = groups_forget(txn, id, number);
+	if (e != ERR_NONE)
+		return e;
 	key_ggone(gone, number);
-	return e != ERR_NONE ? e : txn_put(txn, TABLE_SYS, gone, sizeof(gone), "", 0);
+	return txn_put(txn, TABLE_SYS, gone, sizeof(gone), "", 0);
 }

@@ -17,4 +17,7 @@ struct group_head {
 /* The first group whose number is above `number`; false at the end. Needs the arena for long ids only. */
 bool groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out);
 
+/* Delete a group that has no offsets. */
+MUST_CHECK enum err groups_forget(struct store_txn *txn, struct str id, uint32_t number);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include "storage/expiry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -505,6 +506,35 @@ a_write_has_bounds(void **state)
 	assert_int_equal(entries(TABLE_OFFS), 5);
 }
 
+/* Groups that nobody uses any more go many at a time; what members read takes longer to find out. */
+static void
+many_groups_in_a_write(void **state)
+{
+	(void)state;
+	char id[] = "g000";
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(id, sizeof(id), "g%03d", i);
+		save(str_of(id), "b", i == 200 ? HAS_MEMBERS : 0);
+		commit(str_of(id), 0, 0, i == 50 ? 7 : 0);
+	}
+	struct clean_round round = found_at(7);
+	assert_true(run_some_at(7, &round, 1000, 30));
+	assert_int_equal(entries(TABLE_GROUP), 290); /* three rows each */
+	assert_true(run_some_at(7, &round, 20, 1000));
+	assert_int_equal(entries(TABLE_GROUP), 280); /* two are looked at */
+	assert_true(run_at(7, &round));
+	assert_int_equal(entries(TABLE_GROUP), 300 - 10 - 10 - 134);
+	assert_true(run_at(7, &round));
+	assert_int_equal(entries(TABLE_GROUP), 101); /* 50, and 200 and those behind it */
+	assert_int_equal(fetch(STR("g050"), 0, 0), 7);
+	assert_int_equal(t.opened, 0);
+	assert_int_equal(entries(TABLE_GNAME), 101);
+	assert_int_equal(entries(TABLE_SYS), 4); /* no marks: nothing is left of them */
+	clean_at(7);
+	assert_int_equal(entries(TABLE_GROUP), 2);
+	assert_int_equal(entries(TABLE_OFFS), 1);
+}
+
 static void
 a_member_comes_before_its_offsets_go(void **state)
 {
@@ -606,9 +636,9 @@ a_deletion_comes_before_the_cleaner(void **state)
 	MUST(groups_delete(txn, STR("g")));
 	fixture_commit(txn);
 	assert_false(run_at(7, &round));
-	commit(STR("g"), 0, 0, 0); /* made anew, under another number */
+	commit(STR("g"), 0, 0, 7); /* made anew, under another number */
 	assert_false(run_at(7, &round));
-	assert_int_equal(fetch(STR("g"), 0, 0), 0);
+	assert_int_equal(fetch(STR("g"), 0, 0), 7);
 	assert_int_equal(fetch(STR("next"), 0, 0), 7);
 }
 
@@ -664,6 +694,7 @@ main(void)
 		TEST(large_states_are_not_copied),
 		TEST(heads_of_groups_with_long_ids),
 		TEST(a_write_has_bounds),
+		TEST(many_groups_in_a_write),
 		TEST(a_member_comes_before_its_offsets_go),
 		TEST(a_member_comes_before_its_group_goes),
 		TEST(a_member_comes_and_leaves_before_its_group_goes),

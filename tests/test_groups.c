@@ -513,7 +513,7 @@ test_a_step_of_the_cleaner_that_fails_changes_nothing(void **state)
 		}
 	}
 	(void)test_stderr_end();
-	assert_in_range(fired, 40, 200);
+	assert_in_range(fired, 30, 200);
 	assert_int_equal(entries(&f, TABLE_OFFS), 0);
 	assert_int_equal(entries(&f, TABLE_GROUP), 0);
 	assert_int_equal(entries(&f, TABLE_GNAME), 0);
