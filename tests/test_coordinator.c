@@ -294,7 +294,7 @@ test_a_failed_group_is_loaded_again_by_itself(void **state)
 {
 	(void)state;
 	struct client c = connect_to_owner();
-	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 100 });
+	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 1000 });
 	member_send_join(&c, m);
 	test_stderr_begin();
 	fault_set(1, EIO);
@@ -489,7 +489,7 @@ test_a_successor_loads_groups_that_have_members(void **state)
 	(void)state;
 	struct client before = connect_to_owner();
 	struct member lives = member_stable(ws, &before, (struct member){ .group = "lives" });
-	member_stable(ws, &before, (struct member){ .group = "g", .session_ms = 100 });
+	member_stable(ws, &before, (struct member){ .group = "g", .session_ms = 1000 });
 	struct member left = member_stable(ws, &before, (struct member){ .group = "left" });
 	assert_err(member_leave(ws, &before, left), ERR_NONE);
 	restart_owner();
@@ -587,6 +587,26 @@ test_groups_that_nobody_joins_are_bounded(void **state)
 	client_close(&good);
 }
 
+/* One that still has something to tell is not forgotten, though nobody is in it. */
+static void
+test_a_group_that_owes_an_answer_is_not_forgotten(void **state)
+{
+	(void)state;
+	struct client c = connect_to_owner(), flood = connect_to_owner();
+	struct member m = member_stable(ws, &c, (struct member){ .group = "g" });
+	ws->hold = true;
+	member_send_leave(&c, m);
+	workers_settle(ws);
+	for (int i = 0; i < 400; i++) {
+		member_send_join(&flood, (struct member){ .group = long_name(i), .asks_first = true });
+		assert_err(receive_join(&flood), ERR_MEMBER_ID_REQUIRED);
+	}
+	ws->hold = false;
+	assert_err(receive_leave(&c), ERR_NONE);
+	client_close(&c);
+	client_close(&flood);
+}
+
 /* Also ever more ids of one group count; and what has members, or is gone, does not. */
 static void
 test_what_nobody_joins_is_counted(void **state)
@@ -594,7 +614,7 @@ test_what_nobody_joins_is_counted(void **state)
 	(void)state;
 	struct client c = connect_to_owner();
 	const struct coordinator *all = &ws->at[0]->coordinator;
-	struct member m = { .group = "g", .asks_first = true, .session_ms = 500 };
+	struct member m = { .group = "g", .asks_first = true, .session_ms = 1500 };
 	assert_int_equal(all->expecting_bytes, 0);
 	member_send_join(&c, m);
 	assert_err(receive_join(&c), ERR_MEMBER_ID_REQUIRED);
@@ -622,7 +642,7 @@ test_a_lost_member_is_missed(void **state)
 {
 	(void)state;
 	struct client c = connect_to_owner();
-	member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 50 });
+	member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 500 });
 	workers_wait(ws, nobody_is_stored);
 	client_close(&c);
 }
@@ -633,9 +653,9 @@ test_what_was_received_counts_before_the_clock(void **state)
 {
 	(void)state;
 	struct client c = connect_to_owner();
-	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 100 });
+	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 500 });
 	member_send_heartbeat(&c, m);
-	nanosleep(&(struct timespec){ .tv_nsec = 150 * 1000000 }, NULL); /* nobody's turn */
+	nanosleep(&(struct timespec){ .tv_nsec = 700 * 1000000 }, NULL); /* nobody's turn */
 	assert_err(((struct heartbeat_response *)workers_receive(ws, &c))->error_code, ERR_NONE);
 	workers_settle(ws);
 	assert_int_equal(members_stored("g"), 1);
@@ -651,9 +671,9 @@ test_members_are_not_missed_after_a_stall(void **state)
 {
 	(void)state;
 	struct client c = connect_to_owner();
-	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 300 });
-	nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL); /* nobody's turn */
-	workers_settle(ws);                                 /* the timer is due, and late */
+	struct member m = member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 1000 });
+	nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 800 * 1000000 }, NULL); /* nobody's turn */
+	workers_settle(ws); /* the timer is due, and late */
 	assert_err(member_heartbeat(ws, &c, m), ERR_NONE);
 	workers_wait(ws, nobody_is_stored); /* now it is silent, and missed */
 	client_close(&c);
@@ -683,6 +703,7 @@ main(void)
 		T(a_state_that_cannot_be_read_is_begun_anew),
 		T(a_damaged_row_is_begun_anew),
 		T(groups_that_nobody_joins_are_bounded),
+		T(a_group_that_owes_an_answer_is_not_forgotten),
 		T(what_nobody_joins_is_counted),
 		T(a_lost_member_is_missed),
 		T(what_was_received_counts_before_the_clock),
