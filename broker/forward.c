@@ -14,12 +14,20 @@
 #include "common/diag.h"
 
 #define RECEIVE_BYTES (64 * 1024)
+#define KEEP_BYTES    (1024 * 1024) /* a larger buffer is not kept for what comes next */
 #define SIZE_BYTES    4
 
 static struct list *
 bucket(struct forward_link *l, int32_t id)
 {
 	return &l->under_way[(uint32_t)id % FORWARD_BUCKETS];
+}
+
+static void
+let_go_if_large(struct buf *b)
+{
+	if (buf_len(b) == 0 && b->cap > KEEP_BYTES)
+		buf_free(b);
 }
 
 /* --- breaking --- */
@@ -90,6 +98,7 @@ take_answers(struct forward_link *l)
 		take_answer(l, buf_head(&l->in) + SIZE_BYTES, size);
 		buf_consume(&l->in, SIZE_BYTES + size);
 	}
+	let_go_if_large(&l->in);
 }
 
 static void
@@ -124,6 +133,7 @@ flush(struct forward_link *l)
 			break;
 		buf_consume(&l->out, (size_t)n);
 	}
+	let_go_if_large(&l->out);
 	if (buf_len(&l->out) > 0)
 		ev_io_start(l->worker->base.loop, &l->writable);
 	else
@@ -206,7 +216,7 @@ forward_send(struct call *call, int owner, struct forwarded *f, const void *body
 	f->owner = owner;
 	f->id = w->forward.next_id++ & INT32_MAX;
 	list_init(&f->in_link);
-	if (!link_connect(l)) {
+	if (buf_len(&l->out) > FORWARD_BACKLOG_BYTES || !link_connect(l)) {
 		f->broken(f);
 		return;
 	}

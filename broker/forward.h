@@ -8,6 +8,10 @@
  * anew, with a number of ours as the correlation id, since the answers come in any order. If the owner dies,
  * the connection breaks, and whatever was under way is told so (broken); the next request connects again and
  * waits for the owner's successor. A worker may forward to itself.
+ *
+ * What an owner that does not read (stopped, swapped out) may cost: FORWARD_BACKLOG_BYTES, one request, and nine bytes
+ * for each request whose client has gone meanwhile. While there is more, requests are broken at once. The owner's
+ * side is bounded by this one's: each request there is one that is under way here.
  */
 #ifndef BROKER_FORWARD_H
 #define BROKER_FORWARD_H
@@ -34,7 +38,8 @@ struct forwarded {
 	void (*broken)(struct forwarded *f);
 };
 
-#define FORWARD_BUCKETS 256
+#define FORWARD_BUCKETS       256
+#define FORWARD_BACKLOG_BYTES (16 << 20)
 
 /* The way to one owner. */
 struct forward_link {

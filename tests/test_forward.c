@@ -170,6 +170,45 @@ test_large_requests_and_answers(void **state)
 	client_close(&c[0]);
 }
 
+/*
+ * The owner does not read, and clients come, ask and go, again and again: no limit of a connection counts, as each is
+ * new. What is kept for the owner is bounded; when it reads again all is as it was.
+ */
+static void
+test_an_owner_that_does_not_read(void **state)
+{
+	(void)state;
+	static char metadata[100 * 1024];
+	struct client good = connect_to_other();
+	struct member m = member_stable(ws, &good, (struct member){ .group = group });
+	struct str large = { .at = metadata, .n = sizeof(metadata) };
+	const struct forward_link *link = ws->at[0]->forward.link[1];
+	int refused = 0;
+	ws->frozen[1] = true;
+	for (int i = 0; i < 250; i++) {
+		struct client c = connect_to_other();
+		member_send_join(&c,
+				 (struct member){ .group = workers_group(ws, 1, i % 3),
+						  .metadata = { .at = metadata, .n = sizeof(metadata) } });
+		if (!workers_is_quiet(ws, &c)) {
+			receive_join(&c, ERR_COORDINATOR_LOAD_IN_PROGRESS);
+			refused++;
+		}
+		client_close(&c);
+		workers_turn(ws);
+		assert_true(buf_len(&link->out) < FORWARD_BACKLOG_BYTES + 2 * sizeof(metadata));
+	}
+	assert_in_range(refused, 50, 100);
+	assert_true(buf_len(&link->out) > FORWARD_BACKLOG_BYTES);
+	ws->frozen[1] = false;
+	for (int i = 0; i < 200; i++)
+		workers_turn(ws);
+	assert_int_equal(calls_at_owner(), 0);
+	assert_true(link->out.cap < 2 << 20);
+	assert_err(member_heartbeat(ws, &good, m), ERR_REBALANCE_IN_PROGRESS);
+	client_close(&good);
+}
+
 /* --- the owner dies ------------------------------------------------------------------------------------ */
 
 static void
@@ -538,6 +577,7 @@ main(void)
 		T(answers_overtake_each_other),
 		T(answers_keep_the_order_of_their_client),
 		T(large_requests_and_answers),
+		T(an_owner_that_does_not_read),
 		T(a_dead_owners_calls_are_told),
 		T(a_successor_gets_nothing_of_the_old),
 		T(a_dead_owner_of_calls_that_nobody_waits_for),
