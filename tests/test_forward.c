@@ -187,9 +187,7 @@ test_an_owner_that_does_not_read(void **state)
 	ws->frozen[1] = true;
 	for (int i = 0; i < 250; i++) {
 		struct client c = connect_to_other();
-		member_send_join(&c,
-				 (struct member){ .group = workers_group(ws, 1, i % 3),
-						  .metadata = { .at = metadata, .n = sizeof(metadata) } });
+		member_send_join(&c, (struct member){ .group = group, .metadata = large });
 		if (!workers_is_quiet(ws, &c)) {
 			receive_join(&c, ERR_COORDINATOR_LOAD_IN_PROGRESS);
 			refused++;
