@@ -4,9 +4,12 @@
  */
 #include "storage/expiry.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "storage/env.h"
@@ -673,6 +676,133 @@ the_cleaner_comes_before_a_deletion(void **state)
 	assert_false(is_there(STR("g")));
 }
 
+/* --- a cleaner beside the owner --------------------------------------------------------------------- */
+
+#define GROUPS    4
+#define OLD_DAY   0 /* of the cleaner's day 100: expired */
+#define YOUNG_DAY 200
+
+/* A process that does nothing but clean, on day 100, as long as its parent lives. */
+_Noreturn static void
+be_a_cleaner(pid_t parent)
+{
+	struct clean_rules rules = rules_at(100);
+	while (atomic_load(&t.f.shared->writes_ok) == 0 && getppid() == parent)
+		usleep(1000);
+	struct store *store = fixture_store(&t.f, 1);
+	for (bool more; getppid() == parent;)
+		MUST(store_clean(store, &rules, &more));
+	_exit(0);
+}
+
+static pid_t
+start_cleaner(void)
+{
+	store_close(t.f.store); /* no handle may be open when a process forks */
+	atomic_store(&t.f.shared->writes_ok, 0);
+	pid_t parent = getpid(), child = fork();
+	CHECK(child >= 0);
+	if (child == 0)
+		be_a_cleaner(parent);
+	t.f.store = fixture_store(&t.f, 0);
+	MUST(store_prepare(t.f.store));
+	return child;
+}
+
+/* Of two topics, of which groups with members read the first: what must be there, and what may have gone. */
+static struct expected {
+	bool is_live;
+	struct {
+		int64_t offset; /* -1: none */
+		bool may_be_gone, is_old;
+	} topic[2];
+} expected[GROUPS];
+
+static struct str
+id_of(int g)
+{
+	return str_of((const char *[]){ "g0", "g1", "g2", "g3" }[g]);
+}
+
+static void
+save_as(int g, bool live)
+{
+	save(id_of(g), "a", live ? HAS_MEMBERS : OLD_DAY);
+	expected[g].is_live = live;
+	for (int i = 0; i < 2; i++)
+		if (expected[g].topic[i].is_old && !live)
+			expected[g].topic[i].may_be_gone = true;
+}
+
+static void
+commit_as(int g, int topic, int64_t day)
+{
+	commit(id_of(g), topic, 0, day);
+	expected[g].topic[topic].offset = day;
+	expected[g].topic[topic].is_old = day == OLD_DAY;
+	expected[g].topic[topic].may_be_gone = day == OLD_DAY && !(expected[g].is_live && topic == 0);
+}
+
+static void
+drop(int g)
+{
+	struct store_txn *txn = fixture_write(&t.f);
+	enum err e = groups_delete(txn, id_of(g));
+	assert_true(e == ERR_NONE || (e == ERR_GROUP_ID_NOT_FOUND && !expected[g].is_live));
+	fixture_commit(txn);
+	expected[g].is_live = false;
+	expected[g].topic[0].offset = expected[g].topic[1].offset = -1;
+}
+
+static int
+look_at(int g)
+{
+	int gone = 0;
+	if (expected[g].is_live)
+		assert_true(is_there(id_of(g)));
+	for (int i = 0; i < 2; i++) {
+		int64_t found = fetch(id_of(g), i, 0);
+		if (found == -1 && expected[g].topic[i].offset >= 0 && expected[g].topic[i].may_be_gone) {
+			expected[g].topic[i].offset = -1;
+			gone++;
+		}
+		assert_int_equal(found, expected[g].topic[i].offset);
+	}
+	return gone;
+}
+
+static void
+beside_a_cleaner(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	int gone = 0;
+	pid_t cleaner = start_cleaner();
+	for (int g = 0; g < GROUPS; g++)
+		drop(g);
+	int64_t end_ns = clock_monotonic_ns() + INT64_C(1500000000);
+	for (int n = 0; clock_monotonic_ns() < end_ns; n++) {
+		int g = (int)(test_random(&seed) % GROUPS);
+		uint64_t kind = test_random(&seed) % 16;
+		if (kind == 0)
+			drop(g);
+		else if (kind < 6)
+			save_as(g, kind < 4);
+		else
+			commit_as(g, (int)(kind % 2), kind < 12 ? OLD_DAY : YOUNG_DAY);
+		gone += look_at((int)(test_random(&seed) % GROUPS));
+		if (n % 64 == 0)
+			fixture_checkpoint(&t.f);
+	}
+	assert_int_equal(kill(cleaner, SIGKILL), 0);
+	int status;
+	assert_int_equal(waitpid(cleaner, &status, 0), cleaner);
+	assert_true(WIFSIGNALED(status)); /* it did not die before */
+	for (int g = 0; g < GROUPS; g++)
+		gone += look_at(g);
+	assert_true(gone > 10);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
@@ -705,6 +835,7 @@ main(void)
 		TEST(a_deletion_comes_before_the_cleaner),
 		TEST(the_cleaner_comes_before_the_owner),
 		TEST(the_cleaner_comes_before_a_deletion),
+		TEST(beside_a_cleaner),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
