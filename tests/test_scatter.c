@@ -108,12 +108,13 @@ test_parts_are_put_together_in_the_order_of_the_request(void **state)
 	enum { N = 7 };
 	struct str ids[N] = { str_of(group[2]), STR("unknown"), str_of(group[0]), str_of(group[1]),
 			      str_of(group[2]), STR("no-such"), str_of(group[1]) };
-	struct client c = workers_connect(ws, 0);
+	struct client c = workers_connect(ws, 0), d = workers_connect(ws, 0);
 	for (int first = 0; first < WORKERS; first++) {
 		for (int i = 0; i < WORKERS; i++)
 			ws->frozen[i] = i != 0 && i != first;
 		send_describe(&c, ids, N);
 		assert_true(workers_is_quiet(ws, &c));
+		member_describe(ws, &d, workers_group(ws, first, 3)); /* over what was received */
 		memset(ws->frozen, 0, sizeof(ws->frozen));
 		const struct describe_groups_response *r = workers_receive(ws, &c);
 		assert_int_equal(r->groups.n, N);
@@ -126,6 +127,7 @@ test_parts_are_put_together_in_the_order_of_the_request(void **state)
 		}
 	}
 	client_close(&c);
+	client_close(&d);
 }
 
 /* Its part says so, the others are answered. */
