@@ -5,8 +5,8 @@
 #include "storage/store.h"
 
 /*
- * Only of a stable group of consumers is it known. While a generation comes to be, of other protocol types, and
- * of a state that cannot be read, all offsets are kept.
+ * Only of a stable group of consumers is it known. While a generation comes to be, of other protocol
+ * types, and of a state that cannot be read, all offsets are kept.
  */
 extern const struct clean_readers cleaner_groups;
 

@@ -88,7 +88,7 @@ consumer_failed(const struct consumer_reader *r)
 	return r->failed;
 }
 
-/* --- for people ------------------------------------------------------------------------------------------ */
+/* --- for people ------------------------------------------------------------------------------------- */
 
 static void
 append(struct buf *out, const char *before, struct str s)

@@ -1,6 +1,7 @@
 /*
- * consumer_protocol: what consumers tell each other through JoinGroup and SyncGroup of protocol type "consumer".
- * To a broker these are bytes of the clients' own; it looks at what every version of them begins with:
+ * consumer_protocol: what consumers tell each other through JoinGroup and SyncGroup (protocol type
+ * "consumer"). To a broker these are bytes of the clients' own; it looks at what every version begins
+ * with:
  *
  *	subscription   version int16, topics: int32 and as often a name (int16 length, bytes), ...
  *	assignment     version int16, topics: int32 and as often a name, partitions: int32 and as often int32; ...
@@ -30,7 +31,10 @@ struct consumer_reader {
 
 struct consumer_reader consumer_subscription(struct bytes metadata);
 struct consumer_reader consumer_assignment(struct bytes assignment);
-/* The next topic; false: there is none, or it cannot be read. Partitions that were not asked for are passed over. */
+/*
+ * The next topic; false: there is none, or it cannot be read. Partitions of the one before that were not
+ * asked for are passed over.
+ */
 bool consumer_topic(struct consumer_reader *r, struct str *topic);
 /* The next partition of that topic. */
 bool consumer_partition(struct consumer_reader *r, int32_t *partition);

@@ -38,7 +38,7 @@ or_empty(struct str s)
 	return str_is_null(s) ? STR("") : s;
 }
 
-/* --- all groups ------------------------------------------------------------------------------------------ */
+/* --- all groups ------------------------------------------------------------------------------------- */
 
 static void
 add_group(const struct stored_group *stored, struct table *table)
@@ -108,7 +108,7 @@ dump_all_groups(struct store *store, bool json)
 	return e;
 }
 
-/* --- a group and its members ----------------------------------------------------------------------------- */
+/* --- a group and its members ------------------------------------------------------------------------ */
 
 static enum err
 load(struct store *store, const char *id, struct arena *arena, struct stored_group *out)
@@ -227,7 +227,7 @@ dump_groups(struct store *store, const char *id, bool json)
 	return id == NULL ? dump_all_groups(store, json) : dump_group(store, id, json);
 }
 
-/* --- offsets --------------------------------------------------------------------------------------------- */
+/* --- offsets ---------------------------------------------------------------------------------------- */
 
 struct offsets_dump {
 	struct store *store;

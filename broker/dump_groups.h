@@ -8,8 +8,8 @@
 #include "storage/store.h"
 
 /*
- * Print to standard output: all groups; or, where an id is given, that group and its members. No snapshot is
- * open while it prints. GROUP_ID_NOT_FOUND.
+ * Print to standard output: all groups; or, where an id is given, that group and its members. No
+ * snapshot is open while it prints. GROUP_ID_NOT_FOUND.
  */
 MUST_CHECK enum err dump_groups(struct store *store, const char *id, bool json);
 /* The committed offsets of all groups, or of one. GROUP_ID_NOT_FOUND. */

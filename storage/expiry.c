@@ -249,8 +249,8 @@ delete_group(struct looker *l, struct budget *left)
 }
 
 /*
- * Groups without members often go many at a time, so those behind are looked at, too; what members read takes
- * longer to find out, so the next group that has some waits for a step of its own.
+ * Groups without members often go many at a time, so those behind are looked at, too; what members read
+ * takes longer to find out, so the next group that has some waits for a step of its own.
  */
 enum err
 expiry_run(struct store_txn *txn, const struct clean_round *round, const struct clean_rules *rules,

@@ -1,10 +1,10 @@
 /*
- * groups: by name and by number. Offsets bear the number, which is never used again: a group that is deleted
- * and made again under its old name has none of the old one's offsets, which store_clean() frees in its own
- * time.
+ * groups: by name and by number. Offsets bear the number, which is never used again: a group that is
+ * deleted and made again under its old name has none of the old one's offsets, which store_clean() frees
+ * in its own time.
  *
- * A group id may be 32,767 bytes long and a key 511. Of a long id the key has the beginning and a hash; the
- * group's number behind them keeps apart what these do not, and the id itself is in the group's row.
+ * A group id may be 32,767 bytes long and a key 511. Of a long id the key has the beginning and a hash;
+ * the group's number behind them keeps apart what these do not, and the id itself is in the group's row.
  */
 #include "storage/env.h"
 #include "storage/groups.h"

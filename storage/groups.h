@@ -1,4 +1,6 @@
-/* groups: groups by number, and what expiry looks at, for the files of storage/. The rest is in store.h. */
+/*
+ * groups: groups by number, and what expiry looks at, for the files of storage/. The rest is in store.h.
+ */
 #ifndef STORAGE_GROUPS_H
 #define STORAGE_GROUPS_H
 
@@ -14,7 +16,9 @@ struct group_head {
 	int64_t empty_since_ms; /* as in stored_group */
 	bool has_state;         /* false: nobody ever joined, offsets were committed */
 };
-/* The first group whose number is above `number`; false at the end. Needs the arena for long ids only. */
+/*
+ * The first group whose number is above `number`; false at the end. Needs the arena for long ids only.
+ */
 bool groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out);
 
 /* Delete a group that has no offsets. */

@@ -5,8 +5,8 @@
  *	key, piece 1    ROW_BYTES
  *	key, piece 2    the rest
  *
- * Most values have one piece, and cost what a plain row costs. The keys of a table are of one length, so that
- * nothing comes between the pieces of a value.
+ * Most values have one piece, and cost what a plain row costs. The keys of a table are of one length, so
+ * that nothing comes between the pieces of a value.
  */
 #ifndef STORAGE_PIECES_H
 #define STORAGE_PIECES_H
@@ -22,7 +22,10 @@ MUST_CHECK enum err pieces_put(struct store_txn *txn, enum table table, const vo
 MUST_CHECK enum err pieces_get(struct store_txn *txn, enum table table, const void *key, size_t key_n,
 			       struct arena *arena, struct bytes *out);
 MUST_CHECK enum err pieces_del(struct store_txn *txn, enum table table, const void *key, size_t key_n);
-/* The value whose first slice the scan stands on, as a copy in the arena; the scan stands on its last then. */
+/*
+ * The value whose first slice the scan stands on, as a copy in the arena; the scan stands on its last
+ * then.
+ */
 struct bytes pieces_read(struct scan *s, struct arena *arena);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * store: topics, their partitions' logs, producers, groups and their offsets, in one crash-safe environment that many
- * processes share. The only header of storage/ (with batch.h, which it brings along) that broker/
- * includes; it knows nothing of LMDB nor of rows, so that another engine could stand behind it.
+ * store: topics, their partitions' logs, producers, groups and their offsets, in one crash-safe
+ * environment that many processes share. The only header of storage/ (with batch.h, which it brings
+ * along) that broker/ includes; it knows nothing of LMDB nor of rows, so that another engine could stand
+ * behind it.
  *
  * Who calls what:
  *
@@ -13,19 +14,19 @@
  *	cleaner        store_open(), store_clean() in small steps
  *
  * A commit has a number. It is visible to every process at once, survives the death of any process at
- * once, and is on disk when shared->durable has reached its number: the checkpointer's work. Who promises
- * durability answers then.
+ * once, and is on disk when shared->durable has reached its number: the checkpointer's work. Who
+ * promises durability answers then.
  *
  *	log start          high watermark = last stable offset        log end
  *	|----- on disk, consumers read it -----|---- committed, not yet known to be on disk ----|
  *
- * The high watermark is no state of its own: each partition remembers which commits moved its log end, so
- * any process computes it from its snapshot and shared->durable. Nobody has to raise it, so nobody's
+ * The high watermark is no state of its own: each partition remembers which commits moved its log end,
+ * so any process computes it from its snapshot and shared->durable. Nobody has to raise it, so nobody's
  * death can hold it back.
  *
  * Rules: open after the fork, once per process. One read and one write transaction at a time. Neither
- * outlives a callback of the event loop: a forgotten reader makes the file grow, a forgotten writer stops
- * everybody. Views (struct str, iovecs) live until the transaction that gave them ends; in a write
+ * outlives a callback of the event loop: a forgotten reader makes the file grow, a forgotten writer
+ * stops everybody. Views (struct str, iovecs) live until the transaction that gave them ends; in a write
  * transaction, until the next change.
  */
 #ifndef STORAGE_STORE_H
@@ -167,8 +168,8 @@ MUST_CHECK enum err topic_by_name(struct store_txn *txn, struct str name, struct
 MUST_CHECK enum err topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena,
 				struct topic *out);
 /*
- * The first topic whose name is after `name` (null: the first of all) in memcmp order, where '.' counts as
- * '_'; false at the end. `name` need not be a topic's.
+ * The first topic whose name is after `name` (null: the first of all) in memcmp order, where '.' counts
+ * as '_'; false at the end. `name` need not be a topic's.
  */
 bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out);
 /* Value set for this topic; null: not set, the broker's default holds. */
@@ -180,12 +181,13 @@ struct str topic_setting(const struct topic *topic, const char *key);
  */
 MUST_CHECK enum err topic_name_check(struct str name);
 /*
- * May a topic of this name be created? TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION: as topic_name_check(),
- * or the name collides with another topic's ('.' and '_' are one).
+ * May a topic of this name be created? TOPIC_ALREADY_EXISTS; INVALID_TOPIC_EXCEPTION: as
+ * topic_name_check(), or the name collides with another topic's ('.' and '_' are one).
  */
 MUST_CHECK enum err topic_name_free(struct store_txn *txn, struct str name);
 /*
- * TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION: as topic_name_free(); INVALID_PARTITIONS; INVALID_CONFIG: settings too long for the store (4 KB in all).
+ * TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION: as topic_name_free(); INVALID_PARTITIONS;
+ * INVALID_CONFIG: settings too long for the store (4 KB in all).
  */
 MUST_CHECK enum err topic_create(struct store_txn *txn, struct str name, int32_t partitions,
 				 const struct topic_setting *settings, int32_t setting_n, struct arena *arena,
@@ -223,10 +225,10 @@ struct append_result {
 
 /*
  * Append one checked batch. Base offset and leader epoch are stamped into the caller's bytes, which must
- * stay until store_commit(). log_append_time_ms >= 0: the topic has LogAppendTime, the batch's timestamp,
- * type and CRC are rewritten. OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH (idempotence, KIP-98:
- * five batches per producer and partition); KAFKA_STORAGE_ERROR: disk full, the transaction must be
- * aborted if store_failed() says so.
+ * stay until store_commit(). log_append_time_ms >= 0: the topic has LogAppendTime, the batch's
+ * timestamp, type and CRC are rewritten. OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH
+ * (idempotence, KIP-98: five batches per producer and partition); KAFKA_STORAGE_ERROR: disk full, the
+ * transaction must be aborted if store_failed() says so.
  */
 MUST_CHECK enum err log_append(struct store_txn *txn, const struct topic *topic, int32_t index, uint8_t *at,
 			       const struct batch *batch, int64_t log_append_time_ms,
@@ -254,8 +256,8 @@ MUST_CHECK enum err log_read(struct store_txn *txn, const struct topic *topic, i
 
 /*
  * The log begins at `before` from now on (DeleteRecords, KIP-107); store_clean() frees what is in front
- * of it. Nothing happens where it begins there already, or later. OFFSET_OUT_OF_RANGE: negative, or above
- * the high watermark.
+ * of it. Nothing happens where it begins there already, or later. OFFSET_OUT_OF_RANGE: negative, or
+ * above the high watermark.
  */
 MUST_CHECK enum err log_trim(struct store_txn *txn, const struct topic *topic, int32_t index, int64_t before);
 
@@ -266,9 +268,9 @@ struct log_position {
  * The first record below `end` whose timestamp is >= timestamp_ms, with its own timestamp. Looks into
  * batches, and opens compressed ones as far as that record.
  *
- * Into 64 MB per transaction, opened bytes included, whatever they are asked for. From then on, and where a
- * batch is damaged inside, the answer is the batch that has the record by its header: its base offset, which
- * is at or before the record's, and its greatest timestamp, which is >= timestamp_ms.
+ * Into 64 MB per transaction, opened bytes included, whatever they are asked for. From then on, and
+ * where a batch is damaged inside, the answer is the batch that has the record by its header: its base
+ * offset, which is at or before the record's, and its greatest timestamp, which is >= timestamp_ms.
  */
 MUST_CHECK enum err log_find_time(struct store_txn *txn, const struct topic *topic, int32_t index,
 				  int64_t timestamp_ms, int64_t end, struct log_position *out);
@@ -322,8 +324,8 @@ MUST_CHECK enum err offsets_fetch(struct store_txn *txn, uint32_t group, uint32_
 				  struct arena *arena, struct stored_offset *out);
 MUST_CHECK enum err offsets_delete(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition);
 /*
- * All offsets of a group, by topic and partition, those of deleted topics too: from *topic, *partition on
- * (0, 0: the first); false at the end. To go on: raise *partition by 1.
+ * All offsets of a group, by topic and partition, those of deleted topics too: from *topic, *partition
+ * on (0, 0: the first); false at the end. To go on: raise *partition by 1.
  */
 bool offsets_next(struct store_txn *txn, uint32_t group, uint32_t *topic, int32_t *partition,
 		  struct arena *arena, struct stored_offset *out);
@@ -334,8 +336,8 @@ MUST_CHECK enum err topic_by_number(struct store_txn *txn, uint32_t number, stru
 /* --- cleaning --------------------------------------------------------------------------------------- */
 
 /*
- * What a group with members reads, which is in its state, which the store cannot read. Asked only where an
- * offset is old enough to expire, once per group and step.
+ * What a group with members reads, which is in its state, which the store cannot read. Asked only where
+ * an offset is old enough to expire, once per group and step.
  */
 struct clean_readers {
 	void *(*open)(const struct stored_group *group); /* NULL: it keeps all its offsets */
@@ -355,10 +357,10 @@ struct clean_rules {
 	bool deleted_only;
 };
 /*
- * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then, unless
- * deleted_only, what retention.ms and retention.bytes let go (the log start moves first), then forgotten
- * producers, then offsets of deleted topics and those that nobody reads any more (expiry.h), and groups that
- * have neither members nor offsets. *more: call again soon.
+ * One small step, its own write transaction, at most 400 rows: rows of deleted topics and groups, then,
+ * unless deleted_only, what retention.ms and retention.bytes let go (the log start moves first), then
+ * forgotten producers, then offsets of deleted topics and those that nobody reads any more (expiry.h),
+ * and groups that have neither members nor offsets. *more: call again soon.
  */
 MUST_CHECK enum err store_clean(struct store *store, const struct clean_rules *rules, bool *more);
 

@@ -88,7 +88,10 @@ runs_of_partitions(void **state)
 	}
 }
 
-/* Every prefix that ends within the topics is told to be one; none is read beyond (Valgrind and ASan see). */
+/*
+ * Every prefix that ends within the topics is told to be one; none is read beyond (Valgrind and ASan
+ * see).
+ */
 static void
 cut_short(void **state)
 {

@@ -153,7 +153,7 @@ faults(void **state)
 	assert_printed("Usage: broker dump");
 }
 
-/* --- groups ---------------------------------------------------------------------------------------------- */
+/* --- groups ----------------------------------------------------------------------------------------- */
 
 /* A store again, for what the test writes; dump() closes it. */
 static struct store_txn *

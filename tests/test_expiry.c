@@ -1,6 +1,6 @@
 /*
- * Which offsets expire, and which groups: the rules of expiry.h in virtual time, then every order in which the
- * cleaner and a group's owner can come between each other.
+ * Which offsets expire, and which groups: the rules of expiry.h in virtual time, then every order in
+ * which the cleaner and a group's owner can come between each other.
  */
 #include "storage/expiry.h"
 
@@ -20,7 +20,10 @@
 #define DAY_MS  INT64_C(86400000)
 #define KEEP_MS (7 * DAY_MS)
 
-/* Topics of one letter, of partitions 0 to 9; a group's state is the letters that it reads, or "?": unknown. */
+/*
+ * Topics of one letter, of partitions 0 to 9; a group's state is the letters that it reads, or "?":
+ * unknown.
+ */
 static struct test {
 	struct store_fixture f;
 	struct topic topic[3]; /* a, b, c */
@@ -391,7 +394,9 @@ small_steps(void **state)
 			assert_true(changed);
 			fixture_commit(txn);
 		}
-		/* Of three groups that have members, what they read: two topics of five partitions each. */
+		/*
+		 * Of three groups that have members, what they read: two topics of five partitions each.
+		 */
 		assert_int_equal(entries(TABLE_GROUP), 3);
 		assert_int_equal(entries(TABLE_OFFS), 3 * 2 * 5);
 		for (id[1] = '0'; id[1] < '9'; id[1]++) {
@@ -709,7 +714,10 @@ start_cleaner(void)
 	return child;
 }
 
-/* Of two topics, of which groups with members read the first: what must be there, and what may have gone. */
+/*
+ * Of two topics, of which groups with members read the first: what must be there, and what may have
+ * gone.
+ */
 static struct expected {
 	bool is_live;
 	struct {

@@ -1,6 +1,6 @@
 /*
- * Groups and their offsets in the store: found by id and by number, long ids, large states, what is deleted, and
- * that whatever fails half way leaves all as it was. What expires is in test_expiry.c.
+ * Groups and their offsets in the store: found by id and by number, long ids, large states, what is
+ * deleted, and that whatever fails half way leaves all as it was. What expires is in test_expiry.c.
  */
 #include "storage/groups.h"
 

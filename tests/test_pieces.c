@@ -1,4 +1,6 @@
-/* Values larger than a row: every length around the borders, growing and shrinking, beside neighbours. */
+/*
+ * Values larger than a row: every length around the borders, growing and shrinking, beside neighbours.
+ */
 #include "storage/pieces.h"
 
 #include <stdlib.h>
@@ -143,7 +145,9 @@ neighbours_are_left_alone(void **state)
 
 #define KEYS 40
 
-/* Pages split and join under a cursor that writes and deletes: many values, at random, against a model. */
+/*
+ * Pages split and join under a cursor that writes and deletes: many values, at random, against a model.
+ */
 static void
 at_random(void **state)
 {

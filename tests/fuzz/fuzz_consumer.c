@@ -1,4 +1,6 @@
-/* fuzz_consumer: any bytes as a consumer's subscription and assignment, read whole, in part, and shown. */
+/*
+ * fuzz_consumer: any bytes as a consumer's subscription and assignment, read whole, in part, and shown.
+ */
 #include <stdlib.h>
 #include <string.h>
 

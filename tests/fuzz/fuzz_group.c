@@ -1,9 +1,11 @@
 /*
- * fuzz_group: a group's life as the input tells it. The input begins with a stored state (its length in two bytes,
- * 0: a new group), which is damaged more often than not; what follows are events, a byte each and what they need.
+ * fuzz_group: a group's life as the input tells it. The input begins with a stored state (its length in
+ * two bytes, 0: a new group), which is damaged more often than not; what follows are events, a byte each
+ * and what they need.
  *
- * After each event: the invariants hold, the state goes through bytes and back unchanged, nobody is answered twice,
- * and who was answered did ask. At the end everybody who asked has been answered, waits in the group, or is forgotten.
+ * After each event: the invariants hold, the state goes through bytes and back unchanged, nobody is
+ * answered twice, and who was answered did ask. At the end everybody who asked has been answered, waits
+ * in the group, or is forgotten.
  */
 #include <stdlib.h>
 #include <string.h>
