@@ -45,6 +45,18 @@ func with(f func(a *kadm.Client) error) error {
 	return f(kadm.NewClient(c))
 }
 
+// createAt creates a topic at another broker than that of the suite.
+func createAt(ctx context.Context, address, t string, partitions int32) error {
+	c, err := kgo.NewClient(kgo.SeedBrokers(address))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = kadm.NewClient(c).CreateTopic(ctx, partitions, 1, nil, t)
+	settle()
+	return err
+}
+
 // topic creates one, for all three clients' cases.
 func topic(ctx context.Context, stem string, partitions int32, configs map[string]*string) (string, error) {
 	t := topicName(stem)

@@ -12,25 +12,60 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 var (
-	bootstrap string
-	word      = os.Getenv("CASE")
-	failed    int
-	names     int
-	run       = strconv.FormatInt(time.Now().UnixMilli()%100_000_000, 36)
+	bootstrap    string
+	word         = os.Getenv("CASE")
+	failed       int
+	names        atomic.Int64
+	memberNumber atomic.Int64
+	run          = strconv.FormatInt(time.Now().UnixMilli()%100_000_000, 36)
 )
+
+// places are for cases that run beside each other; nil: one after the other.
+var (
+	places  chan bool
+	running sync.WaitGroup
+)
+
+// together runs cases that mostly wait, six at a time.
+func together(cases func()) {
+	places = make(chan bool, 6)
+	cases()
+	running.Wait()
+	places = nil
+}
 
 // check runs one case, which fails by returning an error, within 30 seconds.
 func check(name string, f func(ctx context.Context) error) {
 	if !strings.Contains(name, word) {
 		return
 	}
+	if places == nil {
+		runCase(name, f)
+		return
+	}
+	places <- true
+	running.Add(1)
+	go func() {
+		defer func() { <-places; running.Done() }()
+		runCase(name, f)
+	}()
+}
+
+var saying sync.Mutex
+
+func runCase(name string, f func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := f(ctx); err != nil {
+	err := f(ctx)
+	saying.Lock()
+	defer saying.Unlock()
+	if err != nil {
 		failed++
 		fmt.Printf("not ok - %s\n# %v\n", name, strings.ReplaceAll(err.Error(), "\n", " "))
 		return
@@ -48,8 +83,7 @@ func settle() {
 
 // topicName gives a name that no other run or case has.
 func topicName(stem string) string {
-	names++
-	return fmt.Sprintf("go-%s-%s-%d", stem, run, names)
+	return fmt.Sprintf("go-%s-%s-%d", stem, run, names.Add(1))
 }
 
 // equal is an error where the two differ.
@@ -95,6 +129,12 @@ func main() {
 	franzCases()
 	segmentioCases()
 	saramaCases()
+	together(func() {
+		groupCases(franzGroups, saramaGroups, segmentioGroups)
+		franzGroupCases()
+		saramaGroupCases()
+		segmentioGroupCases()
+	})
 	if failed > 0 {
 		os.Exit(1)
 	}

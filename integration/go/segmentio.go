@@ -216,7 +216,7 @@ func segmentioTail(ctx context.Context) error {
 		return err
 	}
 	r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{bootstrap}, Topic: t, MinBytes: 1,
-		MaxBytes: 1 << 20, MaxWait: 10 * time.Second})
+		MaxBytes: 1 << 20, MaxWait: 2 * time.Second})
 	defer r.Close()
 	w := &kafka.Writer{Addr: kafka.TCP(bootstrap), Transport: segmentioTransport(), Topic: t, BatchTimeout: time.Millisecond}
 	defer w.Close()
