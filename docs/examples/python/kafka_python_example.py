@@ -3,7 +3,7 @@
 
 	/usr/bin/python3 kafka_python_example.py
 
-Consumer groups are not served yet, so the consumer is given its partitions itself: assign(), not subscribe().
+The consumer is given its partitions itself: assign(). For a group that shares them see kafka_python_group.py.
 """
 
 import os
