@@ -246,6 +246,7 @@ coordinator_end(struct group_event *e)
 		e->ready = true;
 	if (slot->worker->coordinator.draining)
 		coordinator_refuse_waiters(slot);
+	coordinator_arm(slot);
 	coordinator_done(slot);
 	return NEXT_WAIT;
 }

@@ -125,7 +125,6 @@ coordinator_rest(struct coordinator_slot *slot)
 		slot_free(slot);
 		return;
 	}
-	coordinator_arm(slot);
 	if (busy || group_view(slot->group).state != GROUP_EMPTY)
 		expect(slot, 0);
 	else
@@ -149,7 +148,7 @@ arm_at(struct coordinator_slot *slot, int64_t at_ms)
 	ev_timer_start(loop, &slot->timer);
 }
 
-/* A heartbeat moves the deadline only further away: the timer finds that out when it fires. */
+/* A heartbeat moves the deadline only further away, and arms nothing: the timer finds that out when it fires. */
 void
 coordinator_arm(struct coordinator_slot *slot)
 {
@@ -184,6 +183,7 @@ load(struct coordinator_slot *slot)
 	if (slot->group == NULL)
 		slot->group = group_new(slot->id, rules);
 	arena_free(&arena);
+	coordinator_arm(slot);
 	if (slot->stored)
 		coordinator_wait_for(slot, store_snapshot(worker_read(w)));
 }
@@ -254,6 +254,7 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
 	} else if (group_deadline(slot->group) <= now) {
 		coordinator_tick(slot, now);
 	} else {
+		coordinator_arm(slot);
 		coordinator_done(slot);
 	}
 	worker_read_end(w);

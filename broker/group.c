@@ -26,6 +26,7 @@ group_free(struct group *g)
 	for (int32_t i = 0; i < g->pending_n; i++)
 		group_str_free(&g->pending[i].id);
 	free(g->members);
+	free(g->id_hashes);
 	free(g->pending);
 	group_str_free(&g->id);
 	group_str_free(&g->protocol_type);

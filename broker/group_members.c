@@ -43,13 +43,34 @@ length(int32_t n)
 
 /* --- who --- */
 
+/* FNV-1a */
+static uint32_t
+hash(struct str id)
+{
+	uint32_t h = 0x811c9dc5u;
+	for (int32_t i = 0; i < id.n; i++)
+		h = (h ^ (uint8_t)id.at[i]) * 0x01000193u;
+	return h;
+}
+
+/* Every heartbeat looks for its member: of thousands, the hashes fill some cache lines, the ids do not. */
 struct group_member *
 group_member_find(const struct group *g, struct str id)
 {
+	uint32_t wanted = hash(id);
 	for (int32_t i = 0; i < g->member_n; i++)
-		if (str_eq(g->members[i]->id, id))
+		if (g->id_hashes[i] == wanted && str_eq(g->members[i]->id, id))
 			return g->members[i];
 	return NULL;
+}
+
+static int32_t
+index_of(const struct group *g, const struct group_member *m)
+{
+	int32_t i = 0;
+	while (g->members[i] != m)
+		i++;
+	return i;
 }
 
 struct group_member *
@@ -275,6 +296,17 @@ take_times(struct group_member *m, const struct group_join *in)
 	m->rebalance_timeout_ms = rebalance_ms > 0 ? rebalance_ms : 0;
 }
 
+static void
+make_room(struct group *g)
+{
+	if (g->member_n < g->member_cap)
+		return;
+	g->member_cap = g->member_cap > 0 ? g->member_cap * 2 : 4;
+	g->members = realloc(g->members, (size_t)g->member_cap * sizeof(struct group_member *));
+	g->id_hashes = realloc(g->id_hashes, (size_t)g->member_cap * sizeof(*g->id_hashes));
+	CHECK(g->members != NULL && g->id_hashes != NULL);
+}
+
 struct group_member *
 group_member_add(struct group *g, struct str id, const struct group_join *in)
 {
@@ -287,17 +319,14 @@ group_member_add(struct group *g, struct str id, const struct group_join *in)
 	m->protocols = protocols_own(in->protocols, in->protocol_n);
 	m->can_return = true;
 	take_times(m, in);
-	if (g->member_n == g->member_cap) {
-		g->member_cap = g->member_cap > 0 ? g->member_cap * 2 : 4;
-		g->members = realloc(g->members, (size_t)g->member_cap * sizeof(struct group_member *));
-		CHECK(g->members != NULL);
-	}
+	make_room(g);
 	if (g->member_n == 0) {
 		struct str type = group_str_own(in->protocol_type); /* which may be the one that is freed */
 		group_str_free(&g->protocol_type);
 		g->protocol_type = type;
 		g->leader = m;
 	}
+	g->id_hashes[g->member_n] = hash(id);
 	g->members[g->member_n++] = m;
 	g->bytes += group_member_bytes(m);
 	return m;
@@ -319,6 +348,7 @@ group_member_rename(struct group *g, struct group_member *m, struct str id)
 	g->bytes += length(id.n) - length(m->id.n);
 	group_str_free(&m->id);
 	m->id = group_str_own(id);
+	g->id_hashes[index_of(g, m)] = hash(id);
 }
 
 void
@@ -336,12 +366,11 @@ group_member_assign(struct group *g, struct group_member *m, struct bytes assign
 void
 group_member_remove(struct group *g, struct group_member *m)
 {
-	int32_t i = 0;
-	while (g->members[i] != m)
-		i++;
+	int32_t i = index_of(g, m);
 	g->member_n--;
 	memmove(&g->members[i], &g->members[i + 1],
 		(size_t)(g->member_n - i) * sizeof(struct group_member *));
+	memmove(&g->id_hashes[i], &g->id_hashes[i + 1], (size_t)(g->member_n - i) * sizeof(*g->id_hashes));
 	if (g->leader == m)
 		g->leader = g->member_n > 0 ? g->members[0] : NULL;
 	g->bytes -= group_member_bytes(m);

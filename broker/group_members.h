@@ -57,6 +57,7 @@ struct group {
 	int32_t generation;
 	struct str protocol_type, protocol;
 	struct group_member **members; /* in the order in which they came */
+	uint32_t *id_hashes;           /* of their ids, in the same order */
 	int32_t member_n, member_cap;
 	struct group_member *leader; /* NULL exactly when there are no members */
 	struct group_pending *pending;

@@ -167,7 +167,12 @@ flaw_of_members(const struct group *g)
 		return "bytes held, wrongly counted or too many";
 	if (g->state == GROUP_STABLE && all_synced != (g->sync_deadline_ms == NEVER))
 		return "a wait for members that have synced, or none for those that have not";
-	return ids_are_unique(g) ? NULL : "two members of one id";
+	if (!ids_are_unique(g))
+		return "two members of one id";
+	for (int32_t i = 0; i < g->member_n; i++)
+		if (group_member_find(g, g->members[i]->id) != g->members[i])
+			return "a member that is not found by its id";
+	return NULL;
 }
 
 static const char *
