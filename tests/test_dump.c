@@ -353,6 +353,19 @@ offsets(void **state)
 	    "\"committed_ms\":1700000000000,\"expires_ms\":-1,\"metadata\":\"half\\u0009way\"}\n");
 }
 
+/* How often this key is printed, with each time the next number. */
+static int64_t
+numbers_in_a_row(const char *key, int64_t from)
+{
+	const char *at = printed, *end = printed + strlen(printed);
+	int64_t n = 0;
+	for (; (at = memmem(at, (size_t)(end - at), key, strlen(key))) != NULL; n++) {
+		at += strlen(key);
+		assert_int_equal(strtoll(at, NULL, 10), from + n);
+	}
+	return n;
+}
+
 /* More than one snapshot takes. */
 static void
 many(void **state)
@@ -377,18 +390,12 @@ many(void **state)
 	}
 	commit(txn);
 	assert_int_equal(DUMP(f, "--offsets", "--json"), 0);
-	const char *at = printed;
-	int64_t n = 0;
-	for (; (at = strstr(at, "\"offset\":")) != NULL; at++, n++)
-		assert_int_equal(strtoll(at + 9, NULL, 10), n);
-	assert_int_equal(n, offset);
+	assert_int_equal(numbers_in_a_row("\"offset\":", 0), offset);
 	assert_int_equal(DUMP(f, "--offsets", "--json", "g4"), 0);
 	assert_printed("\"offset\":24999,");
 	assert_null(strstr(printed, "\"offset\":19999,"));
 	assert_int_equal(DUMP(f, "--groups", "--json"), 0);
-	for (at = printed, n = 0; (at = strstr(at, "\"number\":")) != NULL; at++, n++)
-		assert_int_equal(strtoll(at + 9, NULL, 10), n + 1);
-	assert_int_equal(n, 10006);
+	assert_int_equal(numbers_in_a_row("\"number\":", 1), 10006);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_setup, api_teardown)
