@@ -17,6 +17,13 @@
 #define PATIENCE_MS 20000
 #define HOPS        12 /* more than from a client to another worker and back, with a commit */
 
+static void
+flush(struct worker *w)
+{
+	while (!list_is_empty(&w->flushing))
+		connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
+}
+
 /* --- a worker's beginning and end ---------------------------------------------------------------------- */
 
 /* As worker_main(). */
@@ -47,8 +54,9 @@ workers_start(struct workers *ws, int slot)
 	ws->at[slot] = w;
 }
 
-/* What it held stays reachable: a process that dies frees nothing. */
-static struct worker *graves[64];
+/* What it held stays reachable: a process that dies frees nothing, which is no leak. */
+#define GRAVES 256
+struct worker *workers_graves[GRAVES];
 static int grave_n;
 
 void
@@ -65,8 +73,8 @@ workers_kill(struct workers *ws, int slot)
 			close(w->forward.link[i]->fd);
 	ev_loop_destroy(w->base.loop);
 	ws->at[slot] = NULL;
-	assert_true(grave_n < 64);
-	graves[grave_n++] = w;
+	assert_true(grave_n < GRAVES);
+	workers_graves[grave_n++] = w;
 }
 
 struct workers *
@@ -91,9 +99,22 @@ workers_begin(int n)
 	return ws;
 }
 
+/* Every connection ends in whatever it was about. */
+static void
+close_all(struct worker *w)
+{
+	LIST_EACH (&w->connections, it)
+		connection_doom(LIST_OF(it, struct connection, in_worker));
+	flush(w);
+	assert_true(list_is_empty(&w->connections));
+}
+
 void
 workers_end(struct workers *ws)
 {
+	for (int i = 0; i < ws->config.workers; i++)
+		if (ws->at[i] != NULL)
+			close_all(ws->at[i]);
 	for (int i = 0; i < ws->config.workers; i++) {
 		workers_kill(ws, i);
 		close(ws->family.forward[i].fd);
@@ -126,8 +147,7 @@ turn(struct worker *w)
 	ev_run(w->base.loop, EVRUN_NOWAIT);
 	do {
 		turn_run(w);
-		while (!list_is_empty(&w->flushing))
-			connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
+		flush(w);
 		worker_read_end(w);
 	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
 	turn_run(w);
