@@ -18,6 +18,7 @@ type groupClient struct {
 	name       string
 	strategies []string
 	instances  bool // knows static members
+	unsure     bool // does not say whether its commits succeeded
 	steady     bool // joins again only when it is told to, not whenever a connection breaks
 	// join starts a member, which goes on until it leaves or vanishes.
 	join func(ctx context.Context, l *ledger, o joining) (*member, error)
@@ -187,7 +188,11 @@ func write(ctx context.Context, address, topic string, parts int) (*writer, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{stop: make(chan struct{}), result: make(chan error, 1)}
+	// The first is waited for: this client gives up on a connection that is closed before it has said anything.
+	if err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: payload(0)}).FirstErr(); err != nil {
+		return nil, err
+	}
+	w := &writer{stop: make(chan struct{}), result: make(chan error, 1), sent: 1}
 	go func() {
 		defer c.Close()
 		var failure error
@@ -386,6 +391,7 @@ func (c groupClient) stable(ctx context.Context) error {
 
 func (c groupClient) rebalancing(ctx context.Context) error {
 	return c.onOwnBroker(ctx, 4, func(b *ownBroker, s *scene) error {
+		s.ledger.again = c.unsure
 		if err := s.joins(ctx, 2, nil); err != nil {
 			return err
 		}

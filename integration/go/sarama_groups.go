@@ -10,7 +10,7 @@ import (
 var saramaStrategies = map[string]sarama.BalanceStrategy{"range": sarama.NewBalanceStrategyRange(),
 	"roundrobin": sarama.NewBalanceStrategyRoundRobin(), "sticky": sarama.NewBalanceStrategySticky()}
 
-var saramaGroups = groupClient{name: "sarama", strategies: []string{"range", "roundrobin", "sticky"}, instances: true, steady: true,
+var saramaGroups = groupClient{name: "sarama", strategies: []string{"range", "roundrobin", "sticky"}, instances: true, unsure: true, steady: true,
 	join: saramaJoin}
 
 func saramaGroupConfig(o joining) *sarama.Config {
