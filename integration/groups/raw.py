@@ -56,6 +56,12 @@ class Client:
             kept.append((request, answer))
         return codec.decode(key, version, "response", answer)
 
+    def answer(self, key, version):
+        """The answer to what was sent last."""
+        correlation, answer = self.wire.receive()
+        assert correlation == self.wire.correlation, f"the answer to {correlation}, where that to {self.wire.correlation} was due"
+        return codec.decode(key, version, "response", answer[1:] if version >= codec.FLEXIBLE[key] else answer)
+
     def close(self):
         self.wire.close()
 
