@@ -30,8 +30,9 @@ def create(broker, topic, partitions=1):
 
 
 class Load:
-    def __init__(self, broker, topic, partitions, settings, padding=0):
-        """padding: bytes by which each message is longer than the few that it takes."""
+    def __init__(self, broker, topic, partitions, settings, padding=0, pause_s=0):
+        """padding: bytes by which each message is longer than the few that it takes. pause_s: after each message."""
+        self.pause_s = pause_s
         self.topic, self.partitions, self.padding = topic, partitions, b"y" * padding
         self.acknowledged = {}  # number of the message: (partition, offset)
         self.errors = []
@@ -80,6 +81,8 @@ class Load:
                 )
                 self.sent += 1
                 self._client.poll(0)
+                if self.pause_s:
+                    time.sleep(self.pause_s)
             else:
                 self._client.poll(0.01)
 
