@@ -2,7 +2,7 @@
 //
 //	go run .
 //
-// Consumer groups are not served yet: without kgo.ConsumerGroup the client reads the partitions itself.
+// Without kgo.ConsumerGroup the client reads the partitions itself; group/main.go is a member of a consumer group.
 package main
 
 import (
