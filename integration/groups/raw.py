@@ -186,8 +186,10 @@ def judge_exchanges():
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "judge")
     if not shutil.which("go"):
         raise Skip("no go on this machine")
-    if subprocess.run(["go", "mod", "download"], cwd=here, capture_output=True, check=False).returncode:
-        raise Skip("franz-go's kmsg could not be fetched")
+    try:
+        subprocess.run(["go", "mod", "download"], cwd=here, capture_output=True, check=True, timeout=60)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        raise Skip("franz-go's kmsg, or the Go that it wants, could not be fetched") from None
     lines = [
         f"{key} {version} {way} {body.hex() or '-'}\n"
         for (key, version), kept in exchanges.items()

@@ -6,7 +6,7 @@ import time
 
 import codec
 import raw
-from codec import COMMIT, DELETE, DESCRIBE, FETCH, FIND, HEARTBEAT, JOIN, LEAVE, OFFSET_DELETE, SYNC
+from codec import COMMIT, DELETE, DESCRIBE, FETCH, FIND, HEARTBEAT, JOIN, LEAVE, SYNC
 from harness import patience
 from harness.broker import Broker
 from harness.cases import case, equal, eventually, run_cases
