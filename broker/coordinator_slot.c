@@ -154,7 +154,7 @@ coordinator_arm(struct coordinator_slot *slot)
 {
 	int64_t deadline = slot->group != NULL ? group_deadline(slot->group) : INT64_MAX;
 
-	if (deadline < slot->armed_ms)
+	if (!slot->paused && deadline < slot->armed_ms)
 		arm_at(slot, deadline);
 }
 
@@ -219,6 +219,7 @@ coordinator_discard(struct coordinator_slot *slot)
 {
 	group_free(slot->group);
 	slot->group = NULL;
+	slot->paused = false;
 	arm_at(slot, clock_monotonic_ms());
 }
 
@@ -244,13 +245,16 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
 	struct coordinator_slot *slot = watcher->data;
 	struct worker *w = slot->worker;
 	int64_t now = clock_monotonic_ms(), late_ms = now - slot->armed_ms;
+	bool was_paused = slot->paused;
 
 	(void)loop, (void)revents;
 	slot->armed_ms = INT64_MAX;
+	slot->paused = false;
 	if (slot->group == NULL)
 		load(slot);
-	if (late_ms > STALLED_MS) {
+	if (late_ms > STALLED_MS && !was_paused) { /* once: who stalls again and again still misses the dead */
 		arm_at(slot, now + PAUSE_MS);
+		slot->paused = true;
 	} else if (group_deadline(slot->group) <= now) {
 		coordinator_tick(slot, now);
 	} else {

@@ -180,6 +180,7 @@ group_rebalance(struct group *g, int64_t now_ms, struct group_actions *out, cons
 
 /* --- those who are lost --- */
 
+/* Saved: who is told that it is out, or loses its session, is out for a successor of this coordinator, too. */
 void
 group_drop(struct group *g, struct group_member *m, struct group_actions *out)
 {
@@ -188,6 +189,7 @@ group_drop(struct group *g, struct group_member *m, struct group_actions *out)
 	if (m->sync_waiter != NULL)
 		group_refuse_sync(out, m->sync_waiter, ERR_UNKNOWN_MEMBER_ID);
 	group_member_remove(g, m);
+	group_action_save(out);
 }
 
 /* Unlike one that leaves, one that is lost does not leave the initial rebalance to its delay, as in Kafka. */

@@ -679,6 +679,29 @@ test_members_are_not_missed_after_a_stall(void **state)
 	client_close(&c);
 }
 
+/* A stall puts off the loss of a member, but not for as long as others of its group go on talking. */
+static void
+test_a_stall_does_not_save_the_dead(void **state)
+{
+	(void)state;
+	struct client a = connect_to_owner(), b = connect_to_owner();
+	struct member alive = member_stable(ws, &a, (struct member){ .group = "g" });
+	member_send_join(&b, (struct member){ .group = "g", .session_ms = 1000 });
+	workers_settle(ws);
+	alive = member_joins(ws, &a, alive);
+	assert_err(receive_join(&b), ERR_NONE); /* it is never heard of again */
+	member_send_sync(&a, alive);
+	assert_err(receive_sync(&a), ERR_NONE);
+	nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 800 * 1000000 }, NULL); /* nobody's turn */
+	int64_t enough_ms = clock_monotonic_ms() + 10000;
+	enum err said = ERR_NONE;
+	while (said == ERR_NONE && clock_monotonic_ms() < enough_ms)
+		said = member_heartbeat(ws, &a, alive);
+	assert_err(said, ERR_REBALANCE_IN_PROGRESS);
+	client_close(&a);
+	client_close(&b);
+}
+
 int
 main(void)
 {
@@ -708,6 +731,7 @@ main(void)
 		T(a_lost_member_is_missed),
 		T(what_was_received_counts_before_the_clock),
 		T(members_are_not_missed_after_a_stall),
+		T(a_stall_does_not_save_the_dead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

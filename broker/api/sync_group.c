@@ -44,13 +44,16 @@ sync_group_handle(struct call *call)
 	return coordinator_end(e);
 }
 
-/* The Java client does not expect COORDINATOR_LOAD_IN_PROGRESS here. */
+/*
+ * Clients do not expect COORDINATOR_LOAD_IN_PROGRESS here. As in Kafka they are told to join again, without looking
+ * for the coordinator.
+ */
 void
 sync_group_failed(struct call *call, enum err error)
 {
 	struct sync_group_response *out = call->out;
 
-	out->error_code = error == ERR_COORDINATOR_LOAD_IN_PROGRESS ? ERR_NOT_COORDINATOR : error;
+	out->error_code = error == ERR_COORDINATOR_LOAD_IN_PROGRESS ? ERR_REBALANCE_IN_PROGRESS : error;
 }
 
 void
