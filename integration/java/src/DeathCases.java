@@ -10,11 +10,12 @@ final class DeathCases {
 
 	static void all() {
 		if (!OwnBroker.isHere()) {
-			System.out.println("ok - groups whose workers are killed # SKIP the variable BROKER names no broker to start");
+			System.out.println("ok - groups whose workers are killed # SKIP BROKER names no broker to start");
 			return;
 		}
 		Suite.check("group: every worker is killed, without a rebalance", () -> stable("Range", "none"));
-		Suite.check("group: every worker is killed, nobody loses its place", () -> stable("CooperativeSticky", "rebootstrap"));
+		Suite.check("group: every worker is killed, nobody loses its place",
+			() -> stable("CooperativeSticky", "rebootstrap"));
 		Suite.check("group: its worker is killed in each of six rebalances", DeathCases::rebalancing);
 		Suite.check("group: its worker is killed while a static member is away", DeathCases::away);
 		Suite.check("group: the whole broker is killed, and started with other workers", DeathCases::broker);
@@ -75,8 +76,8 @@ final class DeathCases {
 			}
 			Member.awaitShares(6, members);
 			Suite.equal(0, members.stream().mapToInt(m -> m.losses.get()).sum(), "losses");
-			Member.stop(members);
 			Suite.equal((long)sent, ledger.count(), "records read");
+			Member.stop(members);
 		});
 	}
 
@@ -98,8 +99,8 @@ final class DeathCases {
 				Member.awaitShares(4, members);
 				int sent = writer.finish();
 				Suite.await("all is read", () -> ledger.count() >= sent);
-				Member.stop(members);
 				Suite.equal((long)sent, ledger.count(), "records read");
+				Member.stop(members);
 			}
 		});
 	}

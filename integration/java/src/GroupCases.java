@@ -51,8 +51,8 @@ final class GroupCases {
 			Suite.equal((long)first, ledger.count(), "records read before any was written");
 			write(Suite.bootstrap, t, 6, 600);
 			Suite.await("all is read", () -> ledger.count() >= all);
-			Member.stop(members);
 			Suite.equal((long)all, ledger.count(), "records read");
+			Member.stop(members);
 			ledger.check();
 		}
 	}
@@ -88,8 +88,8 @@ final class GroupCases {
 			}
 			int sent = writer.finish();
 			Suite.await("all is read", () -> ledger.count() >= sent);
-			Member.stop(members);
 			Suite.equal((long)sent, ledger.count(), "records read");
+			Member.stop(members);
 			ledger.check();
 		} finally {
 			for (Member m : members)

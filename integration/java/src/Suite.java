@@ -26,7 +26,9 @@ public final class Suite {
 	static final long LATELY = System.currentTimeMillis() - 3_600_000;
 	private static final String WANTED = System.getenv().getOrDefault("CASE", "");
 	private static int failed;
-	private static final String RUN = Long.toString(System.currentTimeMillis() % 1_000_000, 36);
+	/** Another for each of the processes that may run beside each other. */
+	private static final String RUN = Long.toString(System.currentTimeMillis() % 1_000_000, 36) + "-"
+		+ Long.toString(ProcessHandle.current().pid(), 36);
 	private static final AtomicInteger NAMES = new AtomicInteger();
 	private static ExecutorService pool;
 
