@@ -81,8 +81,8 @@ struct coordinator_slot {
 	struct list events; /* saves in flight, and what waits for them, oldest first */
 	ev_timer timer;
 	int64_t armed_ms; /* when the timer fires; INT64_MAX: it does not */
-	bool paused;      /* the loop stood still: members have until the timer fires, and no deadline counts */
-	bool stored;      /* there is such a group in the store, or will be with this turn */
+	bool paused; /* the loop stood still: members have until the timer fires, and no deadline counts */
+	bool stored; /* there is such a group in the store, or will be with this turn */
 };
 
 void coordinator_start(struct worker *w);

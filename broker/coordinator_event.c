@@ -205,7 +205,8 @@ coordinator_wait_for(struct coordinator_slot *slot, uint64_t commit)
 	e->job.kind = &barrier;
 	e->job.commit = commit;
 	list_append(&slot->events, &e->in_slot);
-	list_append(&w->parked, &e->job.in_list); /* not turn_park(): done now it would free the slot under our caller */
+	/* Not turn_park(): done now it would free the slot under our caller. */
+	list_append(&w->parked, &e->job.in_list);
 }
 
 /* --- events -------------------------------------------------------------------------------------------- */

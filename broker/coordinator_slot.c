@@ -252,7 +252,8 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
 	slot->paused = false;
 	if (slot->group == NULL)
 		load(slot);
-	if (late_ms > STALLED_MS && !was_paused) { /* once: who stalls again and again still misses the dead */
+	/* Once: who stalls again and again still misses the dead. */
+	if (late_ms > STALLED_MS && !was_paused) {
 		arm_at(slot, now + PAUSE_MS);
 		slot->paused = true;
 	} else if (group_deadline(slot->group) <= now) {

@@ -563,7 +563,8 @@ test_groups_that_nobody_joins_are_bounded(void **state)
 	(void)state;
 	enum { N = 1000 };
 	struct client c = connect_to_owner(), good = connect_to_owner();
-	struct member m = member_stable(ws, &good, (struct member){ .group = "good" }), first, last;
+	struct member m = member_stable(ws, &good, (struct member){ .group = "good" });
+	struct member first = { 0 }, last = { 0 };
 	for (int i = 0; i < N; i++) {
 		last = (struct member){ .group = long_name(i), .asks_first = true };
 		member_send_join(&c, last);
@@ -702,6 +703,22 @@ test_a_stall_does_not_save_the_dead(void **state)
 	client_close(&b);
 }
 
+/* A loop that stalls again and again still misses those who are gone. */
+static void
+test_a_second_stall_gives_no_more_time(void **state)
+{
+	(void)state;
+	struct client c = connect_to_owner();
+	member_stable(ws, &c, (struct member){ .group = "g", .session_ms = 800 });
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(members_stored("g"), 1);
+		nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 500 * 1000000 }, NULL);
+		workers_settle(ws);
+	}
+	assert_int_equal(members_stored("g"), 0);
+	client_close(&c);
+}
+
 int
 main(void)
 {
@@ -731,6 +748,7 @@ main(void)
 		T(a_lost_member_is_missed),
 		T(what_was_received_counts_before_the_clock),
 		T(members_are_not_missed_after_a_stall),
+		T(a_second_stall_gives_no_more_time),
 		T(a_stall_does_not_save_the_dead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
