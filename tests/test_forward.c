@@ -226,7 +226,8 @@ test_a_dead_owners_calls_are_told(void **state)
 	workers_kill(ws, 1);
 	receive_join(&b, ERR_COORDINATOR_LOAD_IN_PROGRESS);
 	assert_err(((struct heartbeat_response *)workers_receive(ws, &a))->error_code, ERR_NONE);
-	assert_err(((struct sync_group_response *)workers_receive(ws, &c))->error_code, ERR_REBALANCE_IN_PROGRESS);
+	assert_err(((struct sync_group_response *)workers_receive(ws, &c))->error_code,
+		   ERR_REBALANCE_IN_PROGRESS);
 	assert_err(((struct leave_group_response *)workers_receive(ws, &d))->error_code,
 		   ERR_COORDINATOR_LOAD_IN_PROGRESS);
 
