@@ -49,7 +49,16 @@ final class OwnBroker implements AutoCloseable {
 		process = new ProcessBuilder(PROGRAM, "-w", "" + workers, "-o", "listeners=PLAINTEXT://" + bootstrap, "-d",
 			folder.resolve("data").toString()).redirectErrorStream(true)
 			.redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile())).start();
-		Suite.await("the broker is ready", () -> said("broker is ready").size() > ready);
+		try {
+			Suite.await("the broker is ready", () -> {
+				Suite.require(process.isAlive(), "the broker ended");
+				return said("broker is ready").size() > ready;
+			});
+		} catch (AssertionError e) {
+			process.destroyForcibly();
+			show();
+			throw e;
+		}
 	}
 
 	String log() throws Exception {
@@ -80,7 +89,7 @@ final class OwnBroker implements AutoCloseable {
 	void kill(String worker) throws Exception {
 		List<MatchResult> started = started(worker);
 		long pid = Long.parseLong(started.get(started.size() - 1).group(1));
-		Suite.require(ProcessHandle.of(pid).map(ProcessHandle::destroyForcibly).orElse(false), "no " + worker + " to kill");
+		Suite.require(ProcessHandle.of(pid).map(ProcessHandle::destroyForcibly).orElse(false), "no " + worker);
 		Suite.await("a successor of " + worker, () -> started(worker).size() > started.size());
 	}
 
