@@ -40,7 +40,7 @@ class Group:
         self.name = name
         self.top = 0  # the latest generation of which anybody was told
         self.generations = collections.defaultdict(Generation)
-        self.members = set()  # ids that were told to those who bear them
+        self.members = {}  # ids that were told to those who bear them: when
         self.said = collections.defaultdict(set)  # seat: metadata that it ever brought along
         self.gone = {}  # member id: why it is nobody any more
         self.commits = collections.defaultdict(dict)  # partition: {value: Commit}
@@ -54,18 +54,19 @@ class Group:
 
     # --- membership -----------------------------------------------------------------------------------------------
 
-    def joined(self, top_before, member, instance, answer):
-        """top_before: self.top as the request was sent."""
+    def joined(self, began, top_before, member, instance, answer):
+        """began, top_before: self.now() and self.top as the request was sent. Answers overtake each other, so only of what was
+        told before is it known that it came before."""
         at, seat = answer["generation"], instance or member
         check(seat == seat_of(member), f"{self.name}: the id {member} for {seat}")
         check(at >= top_before, f"{self.name}: generation {at} after {top_before}")
         check(member not in self.gone, f"{self.name}: {member} joins, though it {self.gone.get(member)}")
         if instance:
-            for other in self.members:
-                if seat_of(other) == seat and other != member:
+            for other, told in self.members.items():
+                if seat_of(other) == seat and other != member and told < began:
                     self.gone[other] = "was replaced by another of its instance"
         self.top = max(self.top, at)
-        self.members.add(member)
+        self.members.setdefault(member, self.now())
         g = self.generations[at]
         leader = seat_of(answer["leader"])
         check(g.leader in (None, leader), f"{self.name}: generation {at} is led by {g.leader} and by {leader}")

@@ -188,7 +188,7 @@ class Player:
             await self.link.send(JOIN, self.version, values)
             await asyncio.sleep(self.chance.random() * 0.02)
             raise Cut
-        top = self.ledger.top
+        before = self.ledger.now(), self.ledger.top
         answer = await self.ask_twice(JOIN, self.version, values)
         self.game.count("joins")
         if answer["error"] == MEMBER_ID_REQUIRED:
@@ -198,12 +198,12 @@ class Player:
         elif answer["error"]:
             await self.refused(answer["error"])
         else:
-            self.take_seat(top, answer)
+            self.take_seat(before, answer)
 
-    def take_seat(self, top, answer):
+    def take_seat(self, before, answer):
         self.member = answer["member_id"]
         self.ledger.said[self.instance or self.member].add(self.metadata)
-        self.ledger.joined(top, self.member, self.instance, answer)
+        self.ledger.joined(*before, self.member, self.instance, answer)
         self.generation, self.is_synced = answer["generation"], False
         leads = answer["leader"] == self.member and not answer.get("skip_assignment")
         self.members = [m["member_id"] for m in answer["members"]] if leads else None
