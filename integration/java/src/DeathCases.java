@@ -28,7 +28,7 @@ final class DeathCases {
 
 	private static void with(With f) throws Exception {
 		Ledger ledger = new Ledger();
-		try (OwnBroker b = new OwnBroker(4)) {
+		try (OwnBroker b = OwnBroker.create(4)) {
 			try {
 				f.on(b, ledger);
 			} catch (Throwable t) {

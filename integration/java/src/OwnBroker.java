@@ -15,16 +15,25 @@ final class OwnBroker implements AutoCloseable {
 	private static final String PROGRAM = System.getenv("BROKER");
 
 	final String bootstrap;
-	private final int port;
 	private final Path folder, log;
 	private Process process;
 
-	OwnBroker(int workers) throws Exception {
+	private OwnBroker(int workers) throws Exception {
 		folder = Files.createTempDirectory("forka-java-");
 		log = folder.resolve("log");
-		port = freePort();
-		bootstrap = "127.0.0.1:" + port;
+		bootstrap = "127.0.0.1:" + freePort();
 		start(workers);
+	}
+
+	/** A new broker; another one where somebody else was quicker to take the port. */
+	static OwnBroker create(int workers) throws Exception {
+		for (int tries = 1;; tries++)
+			try {
+				return new OwnBroker(workers);
+			} catch (AssertionError e) {
+				if (tries == 3)
+					throw e;
+			}
 	}
 
 	/** There is a program to start. */
