@@ -142,7 +142,7 @@ may_append(const struct store_txn *txn, const struct topic *topic, int32_t index
 	CHECK(txn->write);
 	if (index < 0 || index >= topic->partitions)
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
-	if (txn->failed || atomic_load(&txn->store->shared->disk_full) != 0)
+	if (txn->failed || store_is_full(txn->store))
 		return ERR_KAFKA_STORAGE_ERROR;
 	if (txn->appended_bytes > 0 && txn->appended_bytes + (uint64_t)batch->bytes > TXN_BYTES_MAX)
 		return ERR_RECORD_LIST_TOO_LARGE;

@@ -279,6 +279,8 @@ groups_open(struct store_txn *txn, struct str id, uint32_t *number)
 	enum err e = groups_number(txn, id, number);
 	if (e != ERR_GROUP_ID_NOT_FOUND)
 		return e;
+	if (store_is_full(txn->store))
+		return ERR_KAFKA_STORAGE_ERROR;
 	e = create(txn, id, number);
 	if (e != ERR_NONE)
 		return e;

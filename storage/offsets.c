@@ -3,15 +3,36 @@
 #include "storage/offsets.h"
 #include "storage/pieces.h"
 
-#define METADATA_MAX INT16_MAX
+#define SMALL_BYTES 512 /* a row of this size takes no room to speak of where there was one before */
+
+/*
+ * Of a full disk only the margin for freeing is left: it is not for new rows, nor for rows that grow. A row that
+ * becomes longer than it was needs a last slice that was not there, or was shorter.
+ */
+static enum err
+may_write(struct store_txn *txn, const uint8_t *key, size_t n)
+{
+	uint8_t last[KEY_OFFS_BYTES + KEY_PIECE_BYTES];
+	size_t piece = (n - 1) / ROW_BYTES;
+	struct bytes row;
+	if (!store_is_full(txn->store))
+		return ERR_NONE;
+	memcpy(last, key, KEY_OFFS_BYTES);
+	put_u16(last + KEY_OFFS_BYTES, (uint16_t)piece);
+	enum err e = txn_get(txn, TABLE_OFFS, last, sizeof(last), &row);
+	if (e != ERR_NONE)
+		return e;
+	bool fits = row.n >= 0 && (n <= SMALL_BYTES || (size_t)row.n >= n - piece * ROW_BYTES);
+	return fits ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
+}
 
 enum err
 offsets_commit(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition,
 	       const struct stored_offset *offset)
 {
-	uint8_t key[KEY_OFFS_BYTES], row[OFFS_FIXED_BYTES + METADATA_MAX];
+	uint8_t key[KEY_OFFS_BYTES], row[OFFS_FIXED_BYTES + OFFSET_METADATA_BYTES_MAX];
 	size_t n = offset->metadata.n > 0 ? (size_t)offset->metadata.n : 0;
-	CHECK(n <= METADATA_MAX);
+	CHECK(n <= OFFSET_METADATA_BYTES_MAX);
 	put_u64(row, (uint64_t)offset->offset);
 	put_u32(row + 8, (uint32_t)offset->leader_epoch);
 	put_u64(row + 12, (uint64_t)offset->committed_ms);
@@ -19,6 +40,9 @@ offsets_commit(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t pa
 	if (n > 0)
 		memcpy(row + OFFS_FIXED_BYTES, offset->metadata.at, n);
 	key_offs(key, group, topic, (uint32_t)partition);
+	enum err e = may_write(txn, key, OFFS_FIXED_BYTES + n);
+	if (e != ERR_NONE)
+		return e;
 	return pieces_put(txn, TABLE_OFFS, key, sizeof(key),
 			  (struct bytes){ .at = row, .n = (int32_t)(OFFS_FIXED_BYTES + n) });
 }

@@ -106,6 +106,12 @@ set_full(struct store *store, bool full, uint64_t end)
 			  D_INT("file_bytes", end));
 }
 
+bool
+store_is_full(const struct store *store)
+{
+	return atomic_load(&store->shared->disk_full) != 0;
+}
+
 void
 reserve_note_growth(struct store *store, uint64_t before)
 {

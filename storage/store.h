@@ -235,6 +235,10 @@ MUST_CHECK enum err log_append(struct store_txn *txn, const struct topic *topic,
 			       struct append_result *out);
 /* An engine error poisoned this write transaction; abort it. */
 bool store_failed(const struct store_txn *txn);
+/*
+ * The disk is full: nothing new is taken. What is there may be written over and deleted, for which a margin is kept.
+ */
+bool store_is_full(const struct store *store);
 
 /* Pieces of the map that hold whole consecutive batches. iov grows in the arena. */
 struct log_slice {
@@ -299,9 +303,15 @@ MUST_CHECK enum err groups_find(struct store_txn *txn, struct str id, struct are
 MUST_CHECK enum err groups_number(struct store_txn *txn, struct str id, uint32_t *number);
 /* The first group whose number is above `number`; false at the end. */
 bool groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out);
-/* The group's number; made, empty and without state, if it is not there. */
+/*
+ * The group's number; made, empty and without state, if it is not there. KAFKA_STORAGE_ERROR: disk full, and it is not
+ * there (store_failed() tells this from an error of the engine: nothing is lost but this group).
+ */
 MUST_CHECK enum err groups_open(struct store_txn *txn, struct str id, uint32_t *number);
-/* The group's state from now on; made if it is not there. */
+/*
+ * The group's state from now on; made if it is not there. Not even a full disk refuses it: whoever would make a group
+ * asks store_is_full() first.
+ */
 MUST_CHECK enum err groups_save(struct store_txn *txn, struct str id, struct bytes state,
 				int64_t empty_since_ms);
 /* Gone for everybody at the commit; store_clean() frees its offsets in steps. GROUP_ID_NOT_FOUND. */
@@ -313,10 +323,16 @@ struct stored_offset {
 	int32_t leader_epoch;
 	int64_t committed_ms;
 	int64_t expires_ms;  /* -1: by the broker's rule (offsets.retention.minutes) */
-	struct str metadata; /* the client's own words; at most 32,767 bytes */
+	struct str metadata; /* the client's own words; at most OFFSET_METADATA_BYTES_MAX */
 };
 
-/* By the topic's number: a topic that is deleted and made again has none of the old one's offsets. */
+#define OFFSET_METADATA_BYTES_MAX 32767
+
+/*
+ * By the topic's number: a topic that is deleted and made again has none of the old one's offsets.
+ * KAFKA_STORAGE_ERROR: disk full, and there is no offset to write over, or only one with a shorter metadata (short ones
+ * aside; store_failed() tells this from an error of the engine).
+ */
 MUST_CHECK enum err offsets_commit(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition,
 				   const struct stored_offset *offset);
 /* Nothing stored is no error: offset -1, epoch -1, metadata "". */

@@ -328,6 +328,78 @@ test_deleted_topics_and_groups_leave_nothing(void **state)
 	fixture_end(&f);
 }
 
+/* --- a full disk ------------------------------------------------------------------------------------ */
+
+static enum err
+open_full(struct store_fixture *f, struct str id)
+{
+	struct store_txn *txn = fixture_write(f);
+	uint32_t n;
+	enum err e = groups_open(txn, id, &n);
+	assert_false(store_failed(txn));
+	fixture_commit(txn);
+	return e;
+}
+
+static enum err
+commit_full(struct store_fixture *f, uint32_t group, int32_t partition, int32_t metadata_n)
+{
+	struct stored_offset o = { .offset = 7, .expires_ms = -1, .metadata = text(f, 'm', metadata_n) };
+	struct store_txn *txn = fixture_write(f);
+	enum err e = offsets_commit(txn, group, 1, partition, &o);
+	assert_false(store_failed(txn));
+	fixture_commit(txn);
+	return e;
+}
+
+/* What is there is written over as long as it does not grow; nothing is added, everything can go. */
+static void
+test_a_full_disk_takes_nothing_new(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct topic t = fixture_topic(&f, "t", 4);
+	assert_int_equal(t.number, 1);
+	save(&f, STR("g"), "s", 1, -1);
+	uint32_t g = number(&f, STR("g"));
+	static const int32_t had[] = { 0, 1000, 9000 };
+	for (int32_t i = 0; i < 3; i++)
+		MUST(commit_full(&f, g, i, had[i]));
+	uint64_t groups = entries(&f, TABLE_GROUP), offsets = entries(&f, TABLE_OFFS);
+	assert_false(store_is_full(f.store));
+	atomic_store(&f.shared->disk_full, 1);
+	assert_true(store_is_full(f.store));
+
+	assert_int_equal(open_full(&f, STR("new")), ERR_KAFKA_STORAGE_ERROR);
+	assert_int_equal(open_full(&f, STR("g")), ERR_NONE);
+	assert_int_equal(commit_full(&f, g, 3, 0), ERR_KAFKA_STORAGE_ERROR);
+	static const struct {
+		int32_t partition, metadata_n;
+		bool fits;
+	} rows[] = { { 0, 0, true },     { 0, 300, true },  { 0, 500, false },  { 1, 1001, false },
+		     { 1, 5000, false }, { 1, 1000, true }, { 2, 9001, false }, { 2, 32767, false },
+		     { 2, 9000, true },  { 2, 4080, true }, { 2, 9000, false }, { 2, 0, true },
+		     { 2, 1000, false } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(commit_full(&f, g, rows[i].partition, rows[i].metadata_n),
+				 rows[i].fits ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR);
+	save(&f, STR("g"), "t", 1, -1);
+	assert_int_equal(entries(&f, TABLE_GROUP), groups);
+	assert_in_range(entries(&f, TABLE_OFFS), 1, offsets - 1);
+
+	struct store_txn *txn = fixture_write(&f);
+	MUST(offsets_delete(txn, g, t.number, 0));
+	MUST(groups_delete(txn, STR("g")));
+	fixture_commit(txn);
+	clean_at(&f, 1);
+	assert_int_equal(entries(&f, TABLE_GROUP), 0);
+	assert_int_equal(entries(&f, TABLE_OFFS), 0);
+	atomic_store(&f.shared->disk_full, 0);
+	assert_int_equal(open_full(&f, STR("new")), ERR_NONE);
+	fixture_end(&f);
+}
+
 /* --- faults ----------------------------------------------------------------------------------------- */
 
 /* Of every row of every table. */
@@ -530,6 +602,7 @@ main(void)
 		cmocka_unit_test(test_a_damaged_row_hides_nothing_else),
 		cmocka_unit_test(test_offsets_round_trip),
 		cmocka_unit_test(test_deleted_topics_and_groups_leave_nothing),
+		cmocka_unit_test(test_a_full_disk_takes_nothing_new),
 		cmocka_unit_test(test_what_fails_changes_nothing),
 		cmocka_unit_test(test_a_step_of_the_cleaner_that_fails_changes_nothing),
 	};
