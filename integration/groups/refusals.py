@@ -224,13 +224,13 @@ def protocols():
     goes_on("proto", protocols=("roundrobin",))
 
 
-@case("metadata of 100 bytes is taken, of 101 refused, alone and among others")
+@case("metadata of 100 characters is taken, of 101 refused, alone and among others")
 def metadata():
     create("t")
     c = Client()
-    equal(c.commit("meta", "t", 1, metadata="\u00e4" * 50), 0)
-    equal(c.commit("meta", "t", 2, metadata="\u00e4" * 50 + "b"), METADATA_TOO_LARGE)
-    equal(c.committed("meta", "t"), (1, "\u00e4" * 50, 0))
+    equal(c.commit("meta", "t", 1, metadata="\u00e4" * 100), 0)
+    equal(c.commit("meta", "t", 2, metadata="\u00e4" * 100 + "b"), METADATA_TOO_LARGE)
+    equal(c.committed("meta", "t"), (1, "\u00e4" * 100, 0))
     several = [{"index": i, "offset": 7, "metadata": "m" * n} for i, n in enumerate((100, 101, 0))]
     found = c.ask(COMMIT, 8, group_id="meta", topics=[{"name": "t", "partitions": several}])
     equal([p["error"] for p in found["topics"][0]["partitions"]], [0, METADATA_TOO_LARGE, 0])
