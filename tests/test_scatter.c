@@ -261,6 +261,50 @@ test_groups_are_deleted_by_their_owners(void **state)
 	client_close(&c);
 }
 
+/* Without members by now, so that it can be deleted. */
+static void
+empty(struct client *c, const char *id)
+{
+	struct describe_groups_response_group *g = member_describe(ws, c, id);
+
+	assert_err(member_leave(ws, c, (struct member){ .group = id, .id = g->members.at[0].member_id }),
+		   ERR_NONE);
+}
+
+/* Whether one worker answers alone or several do. */
+static void
+test_a_group_is_deleted_once(void **state)
+{
+	(void)state;
+	struct client c = workers_connect(ws, 0);
+	struct str one = str_of(group[1]), two = str_of(group[2]), none = STR("unknown");
+	struct str ids[] = { none, one, two, one, none, one, two };
+	struct delete_groups_request request = { .groups_names = { ids, 7 } };
+	empty(&c, group[1]);
+	const struct delete_groups_response *r = workers_call(ws, &c, API_DELETE_GROUPS, 1, &request);
+	assert_int_equal(r->results.n, 3);
+	for (int32_t i = 0; i < 3; i++)
+		assert_true(str_eq(r->results.at[i].group_id, ids[i]));
+	assert_err(r->results.at[0].error_code, ERR_GROUP_ID_NOT_FOUND);
+	assert_err(r->results.at[1].error_code, ERR_NONE);
+	assert_err(r->results.at[2].error_code, ERR_NON_EMPTY_GROUP);
+
+	workers_kill(ws, 1);
+	workers_kill(ws, 2);
+	ws->config.workers = 1;
+	empty(&c, group[2]);
+	struct str again[] = { two, two, one, two };
+	request.groups_names.at = again;
+	request.groups_names.n = 4;
+	r = workers_call(ws, &c, API_DELETE_GROUPS, 1, &request);
+	assert_int_equal(r->results.n, 2);
+	assert_true(str_eq(r->results.at[0].group_id, two) && str_eq(r->results.at[1].group_id, one));
+	assert_err(r->results.at[0].error_code, ERR_NONE);
+	assert_err(r->results.at[1].error_code, ERR_GROUP_ID_NOT_FOUND);
+	ws->config.workers = WORKERS;
+	client_close(&c);
+}
+
 int
 main(void)
 {
@@ -273,6 +317,7 @@ main(void)
 		T(the_client_goes),
 		T(a_part_that_cannot_be_read),
 		T(groups_are_deleted_by_their_owners),
+		T(a_group_is_deleted_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
