@@ -132,6 +132,35 @@ call_clean(struct call *call)
 }
 
 void
+call_drop_chunk(struct call *call)
+{
+	if (call->chunk == NULL)
+		return;
+	chunk_release(&call->worker->chunks, call->chunk);
+	call->chunk = NULL;
+	call->connection->holding_n--;
+}
+
+void
+call_drop_request(struct call *call, struct str *keep)
+{
+	struct arena all = call->arena;
+
+	call->arena = (struct arena)ARENA_EMPTY;
+	call->client_id = str_keep(&call->arena, call->client_id);
+	call->client_host = str_keep(&call->arena, call->client_host);
+	if (keep != NULL)
+		*keep = str_keep(&call->arena, *keep);
+	call->out = arena_alloc(&call->arena, message_size(call->api->response));
+	message_defaults(call->api->response, call->out);
+	call->in = NULL;
+	call->body = NULL;
+	call->body_bytes = 0;
+	call_drop_chunk(call);
+	arena_free(&all);
+}
+
+void
 call_ready(struct call *call)
 {
 	list_remove(&call->job.in_list);

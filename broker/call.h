@@ -56,6 +56,9 @@ struct handler {
 	void (*answer)(struct call *call);
 	/* The client sends no more, and is probably gone: what could wait for long is answered now. */
 	void (*hangup)(struct call *call);
+	/* The answer may be large, or long in coming: nothing behind it on its connection is begun before it is
+	 * sent. (Kafka does so with every request.) */
+	bool alone;
 	/* The call ends unanswered or answered: stop timers, leave lists. */
 	void (*forget)(struct call *call);
 };
@@ -63,6 +66,9 @@ struct handler {
 extern const struct handler handlers[]; /* by ascending key */
 extern const int handler_count;
 const struct handler *handler_find(int16_t key); /* NULL: not served */
+
+/* An answer that is made of many parts gets no further part when it holds so much already. */
+#define CALL_ANSWER_BYTES (32 * 1024 * 1024)
 
 struct call {
 	struct list in_connection; /* the connection's queue, oldest first */
@@ -78,9 +84,10 @@ struct call {
 	size_t body_bytes;
 	int64_t received_ns; /* monotonic */
 	struct arena arena;
-	void *in, *out; /* struct <api>_request, struct <api>_response */
-	bool finished;  /* may be sent when it is its turn */
-	bool silent;    /* finished, and nothing is sent */
+	void *in, *out;      /* struct <api>_request, struct <api>_response */
+	bool finished;       /* may be sent when it is its turn */
+	bool silent;         /* finished, and nothing is sent */
+	size_t answer_bytes; /* finished: what it counts for in its connection */
 	struct call *next_spare;
 	void *own; /* the handler's own state, in the arena */
 	struct worker *worker;
@@ -111,6 +118,15 @@ void call_ready(struct call *call);
 
 /* No answer for this call; close the connection once those before it are answered. */
 void call_close(struct call *call);
+
+/* The bytes of the request are needed no longer: `in` and `body` are not to be looked at any more. */
+void call_drop_chunk(struct call *call);
+/*
+ * The request has been understood and what is left is to wait, perhaps for minutes: its bytes go, and so does
+ * everything in the arena. Left are client_id, client_host, `out` with its defaults, and the string *keep (NULL: none);
+ * `in` is NULL. `own` must not be in the arena.
+ */
+void call_drop_request(struct call *call, struct str *keep);
 
 /* For dispatch and connection: a call with an empty arena, and back. */
 struct call *call_new(struct worker *w);

@@ -105,14 +105,14 @@ connection_open(struct worker *w, int fd, uint8_t listener)
 void
 call_end(struct call *call)
 {
-	struct worker *w = call->worker;
-
 	if (call->handler->forget != NULL)
 		call->handler->forget(call);
 	list_remove(&call->job.in_list);
 	list_remove(&call->in_connection);
 	call->connection->call_n--;
-	chunk_release(&w->chunks, call->chunk);
+	call->connection->alone_n -= call->handler->alone;
+	call->connection->answer_bytes -= call->answer_bytes;
+	call_drop_chunk(call);
 	call_recycle(call);
 }
 
@@ -182,20 +182,30 @@ connection_drain(struct connection *c)
 static bool
 has_room(const struct connection *c)
 {
-	return (c->internal || c->call_n < CALLS_MOST) && buf_len(&c->pending) == 0;
+	return (c->internal || c->call_n < CALLS_MOST) && buf_len(&c->pending) == 0 &&
+	       c->answer_bytes < ANSWERS_BYTES_MOST;
 }
 
+/* Of other workers' connections each call is somebody else's. */
+static bool
+is_held_up(const struct connection *c)
+{
+	return c->alone_n > 0 && !c->internal;
+}
+
+/* One that is held up is read only as long as nothing comes: to see its client go. */
 static bool
 may_read(const struct connection *c)
 {
-	return !c->doomed && !c->hangup && !c->refused && has_room(c);
+	return !c->doomed && !c->hangup && !c->refused && has_room(c) && !(is_held_up(c) && c->chunk != NULL);
 }
 
 /* The first in that queue goes on, one request at a time, so that somebody always does. */
 bool
 connection_is_starved(const struct connection *c)
 {
-	return !list_is_empty(&c->in_starved) && (c->worker->starved.next != &c->in_starved || c->call_n > 0);
+	return !list_is_empty(&c->in_starved) &&
+	       (c->worker->starved.next != &c->in_starved || c->holding_n > 0);
 }
 
 void
@@ -243,7 +253,7 @@ frame_size_check(struct connection *c, const uint8_t *at)
 void
 connection_parse(struct connection *c)
 {
-	while (c->chunk != NULL && !c->doomed && !c->refused && has_room(c)) {
+	while (c->chunk != NULL && !c->doomed && !c->refused) {
 		struct chunk *chunk = c->chunk;
 		size_t have = chunk->used - chunk->parsed;
 		const uint8_t *at = chunk->data + chunk->parsed;
@@ -254,7 +264,7 @@ connection_parse(struct connection *c)
 			chunk_release(&c->worker->chunks, chunk);
 			return;
 		}
-		if (have < SIZE_BYTES)
+		if (have < SIZE_BYTES || !has_room(c) || is_held_up(c))
 			return;
 		if ((size = frame_size_check(c, at)) < 0) {
 			connection_refuse(c);
@@ -341,8 +351,8 @@ on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 	}
 	receive(c);
 	connection_parse(c);
-	if (c->chunk == NULL)
-		list_remove(&c->in_starved); /* served; the next may go on */
+	if (c->chunk == NULL || is_held_up(c))
+		list_remove(&c->in_starved); /* served, or not to be served now; the next may go on */
 	else
 		c->chunk = chunk_slim(&w->chunks, c->chunk);
 	connection_update(c);

@@ -8,7 +8,8 @@
  * further answer is made until it is gone; a client that does not read so costs one answer, not many.
  *
  * Reading stops while the connection has CALLS_MOST calls, while something is pending, and while the worker is
- * over its memory budget.
+ * over its memory budget. Nothing is begun behind finished calls that together hold more than ANSWERS_BYTES_MOST, nor
+ * behind one whose answer may be large (handler.alone): so a client has one large answer at a time in memory.
  *
  * A connection may also come from another worker, which passes on requests of its own clients (forward.h). It
  * is `internal`: its answers leave in any order, as soon as they are finished, and each of its frames begins
@@ -17,8 +18,8 @@
  *	size u32, length u8, so many bytes: the client's address, request     serve this request
  *	size u32, 255 u8, correlation id i32                                  the client is gone
  *
- * It has no limits of its own: each of its calls, and all bytes of it, are a client's, who is held back by the worker
- * that he is connected to.
+ * It has no limit of calls of its own: each of them is a client's, who is held back by the worker that he is connected
+ * to. Its answers are limited as a client's are.
  *
  * Nothing here closes a connection in the middle of something: connection_doom() marks it,
  * connection_flush() ends it.
@@ -38,7 +39,8 @@ struct call;
 struct chunk;
 struct worker;
 
-#define CALLS_MOST 128
+#define CALLS_MOST         128
+#define ANSWERS_BYTES_MOST (8 * 1024 * 1024)
 
 struct connection {
 	struct list in_worker;   /* least recently active first */
@@ -47,6 +49,9 @@ struct connection {
 	struct list calls;       /* oldest first; internal: those that are finished */
 	struct list *waiting;    /* internal: those that are not, in buckets by correlation id */
 	int call_n;              /* of both */
+	int holding_n;           /* of those, the ones that hold a chunk */
+	int alone_n;             /* of those, the ones that nothing may be begun behind (handler.alone) */
+	size_t answer_bytes;     /* memory of those that are finished and not sent yet */
 	struct worker *worker;
 	struct chunk *chunk; /* being received into; NULL when nothing is half received */
 	struct buf pending;

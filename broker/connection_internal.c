@@ -57,6 +57,7 @@ connection_take(struct connection *c, struct call *call)
 {
 	list_append(c->internal ? bucket(c, call->correlation_id) : &c->calls, &call->in_connection);
 	c->call_n++;
+	c->alone_n += call->handler->alone;
 }
 
 void
@@ -65,6 +66,8 @@ call_finish(struct call *call)
 	struct connection *c = call->connection;
 
 	call->finished = true;
+	c->answer_bytes += call->arena.used - call->answer_bytes;
+	call->answer_bytes = call->arena.used;
 	if (c->internal) {
 		list_remove(&call->in_connection);
 		list_append(&c->calls, &call->in_connection);

@@ -1,10 +1,12 @@
 #include "broker/coordinator.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/connection.h"
 #include "broker/coordinator_slot.h"
 #include "broker/worker.h"
+#include "common/check.h"
 #include "common/diag.h"
 
 /* --- beginning and end --------------------------------------------------------------------------------- */
@@ -24,6 +26,7 @@ void
 coordinator_reloaded(struct worker *w)
 {
 	w->coordinator.rules = rules_of(w->config);
+	w->coordinator.rules.bytes_left = &w->coordinator.bytes_left;
 }
 
 void
@@ -35,7 +38,8 @@ coordinator_start(struct worker *w)
 	for (int i = 0; i < COORDINATOR_BUCKETS; i++)
 		list_init(&w->coordinator.slots[i]);
 	list_init(&w->coordinator.expecting);
-	w->coordinator.rules = rules_of(w->config);
+	w->coordinator.bytes_left = COORDINATOR_BYTES;
+	coordinator_reloaded(w);
 	for (uint32_t last = 0; groups_after(worker_read(w), last, &arena, &stored);) {
 		last = stored.number;
 		if (stored.empty_since_ms < 0 && coordinator_owner(w, stored.id) == w->base.slot)
@@ -49,6 +53,7 @@ void
 coordinator_drain(struct worker *w)
 {
 	w->coordinator.draining = true;
+	forward_drain(w);
 	for (struct coordinator_slot *s = coordinator_next(w, NULL); s != NULL; s = coordinator_next(w, s))
 		if (s->group != NULL)
 			coordinator_refuse_waiters(s);
@@ -66,8 +71,10 @@ coordinator_is_here(const struct call *call, struct str group_id)
 struct group_call *
 group_call_of(struct call *call)
 {
-	if (call->own == NULL)
-		call->own = arena_alloc(&call->arena, sizeof(struct group_call));
+	if (call->own == NULL) {
+		call->own = calloc(1, sizeof(struct group_call));
+		CHECK(call->own != NULL);
+	}
 	return call->own;
 }
 
@@ -115,18 +122,25 @@ coordinator_forward(struct call *call, struct str group_id)
 
 /* --- clients that go ----------------------------------------------------------------------------------- */
 
-void
-group_call_forget(struct call *call)
+/* It waits for nothing any more. */
+static void
+let_go(struct call *call, struct group_call *g)
 {
-	struct group_call *g = call->own;
-
-	if (g == NULL)
-		return;
 	if (g->is_forwarded)
 		forward_forget(&g->forwarded);
 	if (g->slot != NULL)
 		coordinator_forget(g->slot, call);
 	g->slot = NULL;
+}
+
+void
+group_call_forget(struct call *call)
+{
+	if (call->own == NULL)
+		return;
+	let_go(call, call->own);
+	free(call->own);
+	call->own = NULL;
 }
 
 void
@@ -136,7 +150,7 @@ group_call_hangup(struct call *call)
 
 	if (g == NULL || (g->slot == NULL && !g->is_forwarded))
 		return;
-	group_call_forget(call);
+	let_go(call, g);
 	call->handler->failed(call, ERR_NOT_COORDINATOR);
 	call_ready(call);
 }

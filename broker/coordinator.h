@@ -20,6 +20,9 @@
  * A client may ask for ids in any number of groups, as it may name any, and never join. Such groups are not in the
  * store; in memory there are COORDINATOR_EXPECTING_BYTES of them at most, and those that were asked for last. Whoever
  * comes back to another is told UNKNOWN_MEMBER_ID and begins again, as clients do.
+ *
+ * What members bring along, in all groups that this worker owns, is COORDINATOR_BYTES at most; whoever would bring more
+ * is told GROUP_MAX_SIZE_REACHED.
  */
 #ifndef BROKER_COORDINATOR_H
 #define BROKER_COORDINATOR_H
@@ -40,16 +43,18 @@ struct worker;
 
 #define COORDINATOR_BUCKETS         1024
 #define COORDINATOR_EXPECTING_BYTES (16 << 20)
+#define COORDINATOR_BYTES           (256 << 20)
 
 struct coordinator {
 	struct list slots[COORDINATOR_BUCKETS]; /* by hash of the id */
 	struct list expecting; /* slots that nobody has joined, only asked for an id; least recent first */
 	int64_t expecting_bytes;
+	int64_t bytes_left; /* of COORDINATOR_BYTES */
 	struct group_rules rules;
 	bool draining;
 };
 
-/* In the arena of a call about a group (call->own): what it waits for. */
+/* Of a call about a group (call->own, on the heap): what it waits for. */
 struct group_call {
 	struct coordinator_slot *slot; /* NULL: for nothing here */
 	struct forwarded forwarded;
@@ -75,6 +80,7 @@ struct coordinator_slot {
 	struct list in_bucket;
 	struct list in_expecting; /* or nowhere */
 	int64_t expecting_bytes;  /* what it takes, if it is there */
+	int64_t bytes;            /* what its members hold */
 	struct worker *worker;
 	struct str id; /* owned */
 	struct group *group;

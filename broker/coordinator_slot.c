@@ -73,6 +73,14 @@ expect(struct coordinator_slot *slot, int64_t bytes)
 		list_append(&c->expecting, &slot->in_expecting);
 }
 
+/* Its members hold so much now. */
+static void
+account(struct coordinator_slot *slot, int64_t bytes)
+{
+	slot->worker->coordinator.bytes_left -= bytes - slot->bytes;
+	slot->bytes = bytes;
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents);
 
 static struct coordinator_slot *
@@ -102,6 +110,7 @@ slot_free(struct coordinator_slot *slot)
 	ev_timer_stop(slot->worker->base.loop, &slot->timer);
 	list_remove(&slot->in_bucket);
 	expect(slot, 0);
+	account(slot, 0);
 	group_free(slot->group);
 	free((void *)(uintptr_t)slot->id.at);
 	free(slot);
@@ -125,6 +134,7 @@ coordinator_rest(struct coordinator_slot *slot)
 		slot_free(slot);
 		return;
 	}
+	account(slot, slot->group != NULL ? group_bytes(slot->group) : 0);
 	if (busy || group_view(slot->group).state != GROUP_EMPTY)
 		expect(slot, 0);
 	else

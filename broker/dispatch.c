@@ -48,6 +48,7 @@ call_begin(struct connection *c, const struct handler *handler, const struct req
 	call->received_ns = clock_monotonic_ns();
 	call->chunk = c->chunk;
 	chunk_hold(c->chunk);
+	c->holding_n++;
 	connection_take(c, call);
 	return call;
 }
@@ -124,8 +125,7 @@ own_if_small(struct call *call, const uint8_t *frame, size_t bytes)
 	memcpy(own, frame, bytes);
 	if (call->client_id.at != NULL)
 		call->client_id.at = (const char *)own + (call->client_id.at - (const char *)frame);
-	chunk_release(&call->worker->chunks, call->chunk);
-	call->chunk = NULL;
+	call_drop_chunk(call);
 	return own;
 }
 
@@ -202,6 +202,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 #define WRITES(name) .handle = name##_handle, .write = name##_write, .failed = name##_failed
 #define READS(name)  .handle = name##_handle
 #define WAITS(name)  .handle = name##_handle, .failed = name##_failed, .forget = group_call_forget
+#define ALONE        .alone = true
 
 const struct handler handlers[] = {
 	{ API_PRODUCE, 3, 13, 0,
@@ -210,14 +211,14 @@ const struct handler handlers[] = {
 	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets), .answer = list_offsets_answer },
 	{ API_METADATA, 0, 13, 0, WRITES(metadata) },
 	{ API_OFFSET_COMMIT, 2, 10, 2, WRITES(offset_commit), .forget = group_call_forget },
-	{ API_OFFSET_FETCH, 1, 10, 1, READS(offset_fetch) },
+	{ API_OFFSET_FETCH, 1, 10, 1, READS(offset_fetch), ALONE },
 	{ API_FIND_COORDINATOR, 0, 6, 0, READS(find_coordinator) },
-	{ API_JOIN_GROUP, 0, 9, 0, WAITS(join_group), .hangup = group_call_hangup },
+	{ API_JOIN_GROUP, 0, 9, 0, WAITS(join_group), ALONE, .hangup = group_call_hangup },
 	{ API_HEARTBEAT, 0, 4, 0, WAITS(heartbeat) },
 	{ API_LEAVE_GROUP, 0, 5, 0, WAITS(leave_group) },
-	{ API_SYNC_GROUP, 0, 5, 0, WAITS(sync_group), .hangup = group_call_hangup },
-	{ API_DESCRIBE_GROUPS, 0, 6, 0, READS(describe_groups), .forget = scatter_forget },
-	{ API_LIST_GROUPS, 0, 5, 0, READS(list_groups), .forget = scatter_forget },
+	{ API_SYNC_GROUP, 0, 5, 0, WAITS(sync_group), ALONE, .hangup = group_call_hangup },
+	{ API_DESCRIBE_GROUPS, 0, 6, 0, READS(describe_groups), ALONE, .forget = scatter_forget },
+	{ API_LIST_GROUPS, 0, 5, 0, READS(list_groups), ALONE, .forget = scatter_forget },
 	{ API_API_VERSIONS, 0, 4, 0, READS(api_versions) },
 	{ API_CREATE_TOPICS, 0, 7, 0, WRITES(create_topics) },
 	{ API_DELETE_TOPICS, 0, 6, 0, WRITES(delete_topics) },

@@ -23,6 +23,12 @@ bucket(struct forward_link *l, int32_t id)
 	return &l->under_way[(uint32_t)id % FORWARD_BUCKETS];
 }
 
+static bool
+owner_is_gone(const struct forward_link *l)
+{
+	return atomic_load(&l->worker->shared->slot[l->owner].pid) == 0;
+}
+
 static void
 let_go_if_large(struct buf *b)
 {
@@ -214,9 +220,10 @@ forward_send(struct call *call, int owner, struct forwarded *f, const void *body
 
 	f->call = call;
 	f->owner = owner;
-	f->id = w->forward.next_id++ & INT32_MAX;
+	f->id = (int32_t)(w->forward.next_id++ & INT32_MAX);
 	list_init(&f->in_link);
-	if (buf_len(&l->out) > FORWARD_BACKLOG_BYTES || !link_connect(l)) {
+	if (buf_len(&l->out) > FORWARD_BACKLOG_BYTES || (w->draining && owner_is_gone(l)) ||
+	    !link_connect(l)) {
 		f->broken(f);
 		return;
 	}
@@ -239,6 +246,14 @@ forward_forget(struct forwarded *f)
 	put_u32(frame + SIZE_BYTES + 1, (uint32_t)f->id);
 	buf_append(&l->out, frame, sizeof(frame));
 	flush(l);
+}
+
+void
+forward_drain(struct worker *w)
+{
+	for (int i = 0; i < w->config->workers; i++)
+		if (w->forward.link[i] != NULL && owner_is_gone(w->forward.link[i]))
+			link_break(w->forward.link[i]);
 }
 
 /* --- the owner's side --- */

@@ -27,7 +27,7 @@
 struct call;
 struct worker;
 
-/* A request under way; in the arena of its call. */
+/* A request under way, or part of one; stays where it is until its call ends. */
 struct forwarded {
 	struct list in_link; /* where it is is whether it is under way */
 	struct call *call;
@@ -53,7 +53,7 @@ struct forward_link {
 
 struct forward {
 	struct forward_link *link[STORE_SLOTS]; /* by owner; NULL: never needed */
-	int32_t next_id;
+	uint32_t next_id;
 	ev_io arrivals; /* other workers that connect to this one */
 };
 
@@ -63,6 +63,8 @@ void forward_start(struct worker *w);
  * be called, broken() perhaps at once.
  */
 void forward_send(struct call *call, int owner, struct forwarded *f, const void *body, size_t bytes);
+/* SIGTERM: requests to owners that are gone are broken, as nobody will succeed those. */
+void forward_drain(struct worker *w);
 /* The call ends: do not wait for the answer, and tell the owner so. */
 void forward_forget(struct forwarded *f);
 

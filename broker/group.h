@@ -61,6 +61,7 @@ struct group_rules {
 	int32_t min_session_timeout_ms, max_session_timeout_ms;
 	int32_t initial_rebalance_delay_ms;
 	int32_t max_size;
+	const int64_t *bytes_left; /* by how much members may still grow, over all groups; NULL: no limit */
 	struct uuid (*new_uuid)(void); /* for member ids; NULL: uuid_random, which nobody can guess */
 };
 
@@ -197,6 +198,8 @@ struct group_member_view {
 };
 /* i counts from 0 to member_n - 1. */
 struct group_member_view group_member_view(const struct group *g, int32_t i);
+/* What its members hold, against GROUP_BYTES_MAX and rules->bytes_left. */
+int64_t group_bytes(const struct group *g);
 /* EMPTY, and nobody was asked to come back with an id: all that matters is in what was saved last. */
 bool group_is_idle(const struct group *g);
 /* What the ids cost that were given out, about. */

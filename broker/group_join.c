@@ -201,7 +201,7 @@ group_join(struct group *g, int64_t now_ms, const struct group_join *in, void *w
 		group_refuse_join(out, waiter, ERR_INVALID_REQUEST, in->member_id);
 	else if (!has_room(g, in))
 		refuse_for_size(g, now_ms, in, waiter, out);
-	else if (group_bytes_with(g, who(g, in), in) > GROUP_BYTES_MAX)
+	else if (!group_may_hold(g, group_bytes_with(g, who(g, in), in)))
 		group_refuse_join(out, waiter, ERR_GROUP_MAX_SIZE_REACHED, in->member_id);
 	else if (!group_supports(g, in))
 		group_refuse_join(out, waiter, ERR_INCONSISTENT_GROUP_PROTOCOL, in->member_id);

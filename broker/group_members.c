@@ -151,6 +151,14 @@ group_bytes_with(const struct group *g, const struct group_member *m, const stru
 	       length(in->client_id.n) + length(in->client_host.n) + protocols;
 }
 
+bool
+group_may_hold(const struct group *g, int64_t bytes)
+{
+	if (bytes > GROUP_BYTES_MAX)
+		return false;
+	return bytes <= g->bytes || g->rules->bytes_left == NULL || bytes - g->bytes <= *g->rules->bytes_left;
+}
+
 int64_t
 group_member_bytes(const struct group_member *m)
 {

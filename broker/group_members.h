@@ -104,6 +104,8 @@ bool group_has_common_protocol(const struct group *g); /* members > 0; holds alw
 struct str group_vote(const struct group *g);
 /* What the group would hold if the member (NULL: a new one) said this; never less than it then holds. */
 int64_t group_bytes_with(const struct group *g, const struct group_member *m, const struct group_join *in);
+/* May the group hold so much? */
+bool group_may_hold(const struct group *g, int64_t bytes);
 int64_t group_member_bytes(const struct group_member *m);
 int32_t group_joined_n(const struct group *g);
 int32_t group_rebalance_timeout_ms(const struct group *g); /* the longest of all members' */

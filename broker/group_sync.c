@@ -55,7 +55,7 @@ has_memory(const struct group *g, const struct group_sync *in)
 		const struct group_assignment *a = &in->assignments[i];
 		bytes += (int64_t)sizeof(*a) + a->member_id.n + (a->assignment.n > 0 ? a->assignment.n : 0);
 	}
-	return bytes <= GROUP_BYTES_MAX;
+	return group_may_hold(g, bytes);
 }
 
 static void

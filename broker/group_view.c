@@ -50,6 +50,12 @@ group_is_idle(const struct group *g)
 }
 
 int64_t
+group_bytes(const struct group *g)
+{
+	return g->bytes;
+}
+
+int64_t
 group_pending_bytes(const struct group *g)
 {
 	return g->pending_cap * (int64_t)sizeof(*g->pending) + (int64_t)g->pending_n * GROUP_MEMBER_ID_MAX;

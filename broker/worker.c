@@ -50,7 +50,7 @@ shed_slow_readers(struct worker *w)
 		return;
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (buf_len(&c->pending) > 0 && !c->doomed &&
+		if (buf_len(&c->pending) > 0 && !c->doomed && !c->internal &&
 		    (slowest == NULL || c->pending_since_ms < slowest->pending_since_ms))
 			slowest = c;
 	}

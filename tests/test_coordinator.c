@@ -237,19 +237,20 @@ static void
 test_all_behind_a_failed_save_is_refused(void **state)
 {
 	(void)state;
-	struct client c = connect_to_owner(), first = connect_to_owner();
+	struct client first = connect_to_owner(), late = connect_to_owner(), c = connect_to_owner();
 	struct member m = member_stable(ws, &first, (struct member){ .group = "g" });
-	member_send_join(&c, m);
-	member_send_join(&c, (struct member){ .group = "g", .asks_first = true });
+	member_send_join(&late, (struct member){ .group = "g", .metadata = STR("late") }); /* waits for m */
+	workers_settle(ws);
+	member_send_leave(&c, m); /* then the other one has a generation of its own */
 	member_send_leave(&c, (struct member){ .group = "g", .id = STR("nobody") });
-	member_send_join(&c, (struct member){ .group = "g", .metadata = STR("late") });
+	member_send_join(&c, (struct member){ .group = "g", .asks_first = true });
 	test_stderr_begin();
 	fault_set(1, EIO);
 	workers_settle(ws);
 	assert_true(fault_fired());
 	test_stderr_end();
-	assert_err(receive_join(&c), ERR_NOT_COORDINATOR);
-	assert_err(receive_join(&c), ERR_NOT_COORDINATOR);
+	assert_err(receive_join(&late), ERR_NOT_COORDINATOR);
+	assert_err(receive_leave(&c), ERR_NOT_COORDINATOR);
 	assert_err(receive_leave(&c), ERR_NOT_COORDINATOR);
 	assert_err(receive_join(&c), ERR_NOT_COORDINATOR);
 
@@ -260,6 +261,7 @@ test_all_behind_a_failed_save_is_refused(void **state)
 	assert_int_equal(g->members.n, 1);
 	assert_int_equal(g->members.at[0].member_assignment.n, 3);
 	client_close(&c);
+	client_close(&late);
 	client_close(&first);
 }
 

@@ -4,6 +4,7 @@
  */
 #include "broker/forward.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -128,10 +129,31 @@ test_answers_keep_the_order_of_their_client(void **state)
 	assert_true(workers_is_quiet(ws, &b));
 	member_send_join(&a, m);
 	receive_join(&b, ERR_NONE);
+	/* Nothing is begun behind a JoinGroup: the next generation is there when the heartbeat is looked at. */
 	assert_err(((struct heartbeat_response *)workers_receive(ws, &b))->error_code,
-		   ERR_REBALANCE_IN_PROGRESS); /* it was asked then, and told now */
+		   ERR_ILLEGAL_GENERATION);
 	assert_err(((struct heartbeat_response *)workers_receive(ws, &b))->error_code, ERR_UNKNOWN_MEMBER_ID);
 	receive_join(&a, ERR_NONE);
+	client_close(&a);
+	client_close(&b);
+}
+
+/* The owner's answer to the heartbeat is there long before that to the request in front of it. */
+static void
+test_an_answer_waits_for_those_before_it(void **state)
+{
+	(void)state;
+	struct client a = connect_to_other(), b = connect_to_other();
+	struct member m = member_stable(ws, &a, (struct member){ .group = group });
+	ws->hold = true;
+	member_send_leave(&b, m); /* to be answered when it is durable */
+	member_send_heartbeat(&b, m);
+	member_send_heartbeat(&b, (struct member){ .group = workers_group(ws, 0, 0), .id = STR("x") });
+	assert_true(workers_is_quiet(ws, &b));
+	ws->hold = false;
+	assert_err(((struct leave_group_response *)workers_receive(ws, &b))->error_code, ERR_NONE);
+	assert_err(((struct heartbeat_response *)workers_receive(ws, &b))->error_code, ERR_UNKNOWN_MEMBER_ID);
+	assert_err(((struct heartbeat_response *)workers_receive(ws, &b))->error_code, ERR_UNKNOWN_MEMBER_ID);
 	client_close(&a);
 	client_close(&b);
 }
@@ -205,6 +227,67 @@ test_an_owner_that_does_not_read(void **state)
 	assert_true(link->out.cap < 2 << 20);
 	assert_err(member_heartbeat(ws, &good, m), ERR_REBALANCE_IN_PROGRESS);
 	client_close(&good);
+}
+
+/* A JoinGroup may wait for minutes: its bytes are in the group, and nowhere else. */
+static void
+test_who_waits_holds_no_memory_of_requests(void **state)
+{
+	(void)state;
+	enum { METADATA_BYTES = 100 * 1024 };
+	char *metadata = malloc(METADATA_BYTES);
+	struct client a = connect_to_other(), b = connect_to_other();
+	struct member m = member_stable(ws, &a, (struct member){ .group = group });
+
+	memset(metadata, 'm', METADATA_BYTES);
+	member_send_join(&b, (struct member){ .group = group, .metadata = { metadata, METADATA_BYTES } });
+	workers_settle(ws);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ws->at[i]->chunks.bytes, 0);
+	member_send_join(&a, m);
+	receive_join(&b, ERR_NONE);
+	receive_join(&a, ERR_NONE);
+	client_close(&a);
+	client_close(&b);
+	free(metadata);
+}
+
+/* Nor does one that asks for a great answer many times at once have more than one of them made. */
+static void
+test_one_great_answer_at_a_time(void **state)
+{
+	(void)state;
+	enum { METADATA_BYTES = 100 * 1024, TIMES = 500 };
+	char *metadata = malloc(METADATA_BYTES);
+	struct client a = connect_to_other();
+	struct str names[TIMES];
+	struct describe_groups_request ask = { .groups = { .at = names, .n = TIMES } };
+
+	memset(metadata, 'm', METADATA_BYTES);
+	member_stable(ws, &a, (struct member){ .group = group, .metadata = { metadata, METADATA_BYTES } });
+	for (int i = 0; i < TIMES; i++)
+		names[i] = str_of(group);
+	client_send(&a, API_DESCRIBE_GROUPS, 5, &ask);
+	client_send(&a, API_DESCRIBE_GROUPS, 5, &ask);
+	for (int turn = 0; turn < 20; turn++) {
+		workers_turn(ws);
+		LIST_EACH (&ws->at[0]->connections, it)
+			assert_true(LIST_OF(it, struct connection, in_worker)->alone_n <= 1);
+	}
+	for (int time = 0; time < 2; time++) {
+		struct describe_groups_response *answer = workers_receive(ws, &a);
+		int served = 0;
+		for (int i = 0; i < TIMES; i++) {
+			const struct describe_groups_response_group *g = &answer->groups.at[i];
+			served +=
+			    g->error_code == ERR_NONE && g->members.at[0].member_metadata.n == METADATA_BYTES;
+			if (g->error_code != ERR_NONE)
+				assert_err(g->error_code, ERR_COORDINATOR_NOT_AVAILABLE);
+		}
+		assert_in_range(served, 200, 330); /* 32 MB */
+	}
+	client_close(&a);
+	free(metadata);
 }
 
 /* --- the owner dies ------------------------------------------------------------------------------------ */
@@ -575,6 +658,9 @@ main(void)
 		T(the_owner_knows_the_client),
 		T(answers_overtake_each_other),
 		T(answers_keep_the_order_of_their_client),
+		T(an_answer_waits_for_those_before_it),
+		T(who_waits_holds_no_memory_of_requests),
+		T(one_great_answer_at_a_time),
 		T(large_requests_and_answers),
 		T(an_owner_that_does_not_read),
 		T(a_dead_owners_calls_are_told),

@@ -474,6 +474,22 @@ leaving_during_the_delay(void **state)
 	assert_told(ask_join((struct as){ .client = "c", .id = c->id }), ERR_NONE);
 }
 
+/* All groups of a worker together may hold so much. */
+static void
+members_of_all_groups_are_bounded(void **state)
+{
+	(void)state;
+	int64_t left = 0;
+	struct ask *a = join_v3("a");
+	rules.bytes_left = &left;
+	assert_told(ask_join((struct as){ .client = "b", .version = 3 }), ERR_GROUP_MAX_SIZE_REACHED);
+	ask_join((struct as){ .client = "a", .id = a->id }); /* who is there may come back */
+	assert_int_equal(group_view(group).member_n, 1);
+	left = 10000;
+	assert_waits(ask_join((struct as){ .client = "b", .version = 3 }));
+	assert_true(group_bytes(group) > 0);
+}
+
 static void
 everybody_left_during_the_delay(void **state)
 {
@@ -842,6 +858,7 @@ main(void)
 		T(newcomers_prolong_the_wait),
 		T(the_delay_begins_anew),
 		T(leaving_during_the_delay),
+		T(members_of_all_groups_are_bounded),
 		T(everybody_left_during_the_delay),
 		T(the_only_member_is_lost_during_the_delay),
 		T(the_leader_of_a_stable_group_rebalances),

@@ -5,7 +5,7 @@
 #include "broker/coordinator.h"
 #include "protocol/messages.h"
 
-#define OPERATIONS_GROUP 0x0148 /* read delete describe */
+#define OPERATIONS_GROUP 0x0d48 /* read delete describe describe_configs alter_configs */
 
 static struct bytes
 bytes_keep(struct arena *arena, struct bytes b)
@@ -57,9 +57,10 @@ describe_group(struct call *call, struct str id, struct describe_groups_response
 	struct group_view view = group_view(slot->group);
 
 	out->group_id = id;
-	if (in->include_authorized_operations)
-		out->authorized_operations = OPERATIONS_GROUP;
-	if (coordinator_is_absent(slot)) {
+	if (call->arena.used > CALL_ANSWER_BYTES) {
+		out->error_code =
+		    ERR_COORDINATOR_NOT_AVAILABLE; /* to be asked for again, without so many others */
+	} else if (coordinator_is_absent(slot)) {
 		fill_absent(call, id, out);
 	} else {
 		out->group_state = str_of(group_state_name(view.state));
@@ -68,6 +69,8 @@ describe_group(struct call *call, struct str id, struct describe_groups_response
 		fill_members(call, slot->group, view.member_n, out);
 	}
 	coordinator_done(slot);
+	if (in->include_authorized_operations && out->error_code == ERR_NONE)
+		out->authorized_operations = OPERATIONS_GROUP;
 }
 
 /* --- several owners ------------------------------------------------------------------------------------ */

@@ -37,33 +37,51 @@ read_request(struct call *call)
 	};
 }
 
+/* It may wait for minutes: what it brought is in the group now, or with the group's owner. */
+static enum next
+wait_lightly(struct call *call)
+{
+	struct join_group_response *out = call->out;
+	struct str member_id = out->member_id;
+
+	if (call->finished)
+		return NEXT_WAIT;
+	call_drop_request(call, &member_id);
+	out = call->out;
+	out->member_id = member_id;
+	return NEXT_WAIT;
+}
+
 enum next
 join_group_handle(struct call *call)
 {
 	const struct join_group_request *in = call->in;
+	struct join_group_response *out = call->out;
 
+	out->member_id = in->member_id;
 	if (in->group_id.n <= 0) {
 		join_group_failed(call, ERR_INVALID_GROUP_ID);
 		return NEXT_ANSWER;
 	}
-	if (!coordinator_is_here(call, in->group_id))
-		return coordinator_forward(call, in->group_id);
-
+	if (!coordinator_is_here(call, in->group_id)) {
+		coordinator_forward(call, in->group_id);
+		return wait_lightly(call);
+	}
 	struct group_join join = read_request(call);
 	struct group_event *e = coordinator_begin(call, in->group_id);
 	group_join(e->group, clock_monotonic_ms(), &join, call, &e->actions);
-	return coordinator_end(e);
+	coordinator_end(e);
+	return wait_lightly(call);
 }
 
+/* out->member_id is the request's, from the beginning on. */
 void
 join_group_failed(struct call *call, enum err error)
 {
-	const struct join_group_request *in = call->in;
 	struct join_group_response *out = call->out;
 
 	out->error_code = error;
 	out->generation_id = -1;
-	out->member_id = in->member_id;
 }
 
 static struct bytes

@@ -122,8 +122,9 @@ fetch_group(struct call *call, const struct offset_fetch_request_group *in,
 	bool known = e == ERR_NONE;
 
 	out->group_id = in->group_id;
-	if (e != ERR_NONE && e != ERR_GROUP_ID_NOT_FOUND)
-		out->error_code = ERR_COORDINATOR_NOT_AVAILABLE;
+	if ((e != ERR_NONE && e != ERR_GROUP_ID_NOT_FOUND) || call->arena.used > CALL_ANSWER_BYTES)
+		out->error_code =
+		    ERR_COORDINATOR_NOT_AVAILABLE; /* or to be asked for again, without so many others */
 	else if (in->topics.n < 0 && known)
 		fetch_all(call, group, out);
 	else if (in->topics.n > 0) {

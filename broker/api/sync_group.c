@@ -26,6 +26,24 @@ read_request(struct call *call)
 	};
 }
 
+/* Where it waits, what it brought is with the group, or with the group's owner. */
+static enum next
+wait_lightly(struct call *call)
+{
+	if (!call->finished)
+		call_drop_request(call, NULL);
+	return NEXT_WAIT;
+}
+
+/* From v5 on the request says what protocol the member thinks that it has joined with (KIP-559). */
+static bool
+is_complete(const struct call *call)
+{
+	const struct sync_group_request *in = call->in;
+
+	return call->version < 5 || (!str_is_null(in->protocol_type) && !str_is_null(in->protocol_name));
+}
+
 enum next
 sync_group_handle(struct call *call)
 {
@@ -35,13 +53,19 @@ sync_group_handle(struct call *call)
 		sync_group_failed(call, ERR_INVALID_GROUP_ID);
 		return NEXT_ANSWER;
 	}
-	if (!coordinator_is_here(call, in->group_id))
-		return coordinator_forward(call, in->group_id);
-
+	if (!is_complete(call)) {
+		sync_group_failed(call, ERR_INCONSISTENT_GROUP_PROTOCOL);
+		return NEXT_ANSWER;
+	}
+	if (!coordinator_is_here(call, in->group_id)) {
+		coordinator_forward(call, in->group_id);
+		return wait_lightly(call);
+	}
 	struct group_sync sync = read_request(call);
 	struct group_event *e = coordinator_begin(call, in->group_id);
 	group_sync(e->group, clock_monotonic_ms(), &sync, call, &e->actions);
-	return coordinator_end(e);
+	coordinator_end(e);
+	return wait_lightly(call);
 }
 
 /*
