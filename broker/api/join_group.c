@@ -52,6 +52,18 @@ wait_lightly(struct call *call)
 	return NEXT_WAIT;
 }
 
+/* On a full disk no group comes into being; those that are there go on. */
+static bool
+has_place(struct call *call)
+{
+	const struct join_group_request *in = call->in;
+	struct coordinator_slot *slot = coordinator_find(call->worker, in->group_id);
+	bool stored = slot->stored;
+
+	coordinator_done(slot);
+	return stored || !store_is_full(call_store(call));
+}
+
 enum next
 join_group_handle(struct call *call)
 {
@@ -66,6 +78,10 @@ join_group_handle(struct call *call)
 	if (!coordinator_is_here(call, in->group_id)) {
 		coordinator_forward(call, in->group_id);
 		return wait_lightly(call);
+	}
+	if (!has_place(call)) {
+		join_group_failed(call, ERR_COORDINATOR_NOT_AVAILABLE);
+		return NEXT_ANSWER;
 	}
 	struct group_join join = read_request(call);
 	struct group_event *e = coordinator_begin(call, in->group_id);

@@ -83,6 +83,8 @@ class Client:
         return self.join(group, **{**options, "member": first["member"]}) if first["error"] == MEMBER_ID_REQUIRED else first
 
     def sync(self, group, generation, member, assignments=(), instance=None, version=3, **more):
+        if version >= 5:  # mandatory there
+            more = {"protocol_type": "consumer", "protocol": "range", **more}
         found = self.ask(
             SYNC, version, group_id=group, generation=generation, member_id=member, instance_id=instance,
             assignments=[{"member_id": m, "assignment": a} for m, a in assignments], **more,
