@@ -258,7 +258,7 @@ choice(const struct group_protocols *p, const struct group_protocols *ballot, co
 		if (on != NULL && common[on - ballot->at])
 			return on - ballot->at;
 	}
-	CHECK(!"members without a common protocol");
+	CHECK(false && "members without a common protocol");
 	return 0;
 }
 
