@@ -24,8 +24,7 @@ heartbeat_handle(struct call *call)
 	return NEXT_ANSWER;
 }
 
-/* While the coordinator is being started again all is well, as far as anybody knows; Kafka says so, too, and the
- * Java client takes COORDINATOR_LOAD_IN_PROGRESS for fatal here. */
+/* While the coordinator is being started again all is well, as far as anybody knows; Kafka says so, too. */
 void
 heartbeat_failed(struct call *call, enum err error)
 {
