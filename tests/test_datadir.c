@@ -7,6 +7,7 @@
 
 #include "broker/datadir.h"
 #include "broker/listener.h"
+#include "common/check.h"
 #include "common/clock.h"
 #include "tests/lib/test.h"
 
@@ -47,7 +48,7 @@ test_lock_waits_for_orphans(void **state)
 		if (datadir_lock(dir, &holder) < 0)
 			_exit(1);
 		if (fork() == 0) {
-			write(told[1], "x", 1);
+			CHECK(write(told[1], "x", 1) == 1);
 			usleep(200000);
 			_exit(0);
 		}
