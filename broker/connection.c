@@ -345,6 +345,10 @@ on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 	struct worker *w = c->worker;
 
 	(void)loop, (void)revents;
+	if (c->internal && connection_sender_is_gone(c)) {
+		connection_doom(c);
+		return;
+	}
 	if (must_starve(c)) {
 		connection_update(c);
 		return;

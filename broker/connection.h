@@ -115,6 +115,11 @@ void connection_parse(struct connection *c);
 void connection_update(struct connection *c);
 /* Bytes came, or were taken: the last in the worker's list, which is in this order. */
 void connection_stays_active(struct connection *c);
+/*
+ * Internal: the worker at the other end is dead. What it has sent is not to be begun: its clients are gone, may have
+ * come back by another way, and what they say there (a commit) is newer.
+ */
+bool connection_sender_is_gone(const struct connection *c);
 /* One frame, without its size. False: it is none. */
 bool connection_serve_internal(struct connection *c, const uint8_t *frame, size_t bytes);
 void connection_on_writable(struct ev_loop *loop, ev_io *watcher, int revents);

@@ -6,6 +6,7 @@
  * then they join the queue, which holds nothing else. There is no limit to them: each is one of a client's, whose
  * own connection has one.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,6 +89,14 @@ forget_call(struct connection *c, int32_t correlation_id)
 		call_finish(call);
 		return;
 	}
+}
+
+bool
+connection_sender_is_gone(const struct connection *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 bool

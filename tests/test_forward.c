@@ -290,6 +290,29 @@ test_one_great_answer_at_a_time(void **state)
 	free(metadata);
 }
 
+/*
+ * A worker dies with a request on its way. Its client comes back through another and says something newer; so the old
+ * request must not be begun any more.
+ */
+static void
+test_what_a_dead_worker_sent_is_not_begun(void **state)
+{
+	(void)state;
+	struct client direct = workers_connect(ws, 1), a = connect_to_other();
+	struct member m = member_stable(ws, &direct, (struct member){ .group = group });
+	assert_err(member_heartbeat(ws, &a, m), ERR_NONE); /* the way is there */
+	ws->frozen[1] = true;
+	member_send_leave(&a, m);
+	workers_settle(ws);
+	workers_kill(ws, 0);
+	ws->frozen[1] = false;
+	assert_err(member_heartbeat(ws, &direct, m), ERR_NONE);
+	workers_settle(ws);
+	assert_err(member_heartbeat(ws, &direct, m), ERR_NONE);
+	client_close(&a);
+	client_close(&direct);
+}
+
 /* --- the owner dies ------------------------------------------------------------------------------------ */
 
 static void
@@ -660,6 +683,7 @@ main(void)
 		T(answers_keep_the_order_of_their_client),
 		T(an_answer_waits_for_those_before_it),
 		T(who_waits_holds_no_memory_of_requests),
+		T(what_a_dead_worker_sent_is_not_begun),
 		T(one_great_answer_at_a_time),
 		T(large_requests_and_answers),
 		T(an_owner_that_does_not_read),
