@@ -132,6 +132,13 @@ call_clean(struct call *call)
 }
 
 void
+call_prepare_answer(struct call *call)
+{
+	call->out = arena_alloc(&call->arena, message_size(call->api->response));
+	message_defaults(call->api->response, call->out);
+}
+
+void
 call_drop_chunk(struct call *call)
 {
 	if (call->chunk == NULL)
@@ -151,8 +158,7 @@ call_drop_request(struct call *call, struct str *keep)
 	call->client_host = str_keep(&call->arena, call->client_host);
 	if (keep != NULL)
 		*keep = str_keep(&call->arena, *keep);
-	call->out = arena_alloc(&call->arena, message_size(call->api->response));
-	message_defaults(call->api->response, call->out);
+	call_prepare_answer(call);
 	call->in = NULL;
 	call->body = NULL;
 	call->body_bytes = 0;

@@ -89,7 +89,7 @@ struct call {
 	bool silent;         /* finished, and nothing is sent */
 	size_t answer_bytes; /* finished: what it counts for in its connection */
 	struct call *next_spare;
-	void *own; /* the handler's own state, in the arena */
+	void *own; /* the handler's own state: in the arena, or freed by forget() */
 	struct worker *worker;
 };
 
@@ -127,6 +127,9 @@ void call_drop_chunk(struct call *call);
  * `in` is NULL. `own` must not be in the arena.
  */
 void call_drop_request(struct call *call, struct str *keep);
+
+/* `out` as a handler finds it: set to its defaults. */
+void call_prepare_answer(struct call *call);
 
 /* For dispatch and connection: a call with an empty arena, and back. */
 struct call *call_new(struct worker *w);

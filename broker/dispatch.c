@@ -53,13 +53,6 @@ call_begin(struct connection *c, const struct handler *handler, const struct req
 	return call;
 }
 
-static void
-prepare_answer(struct call *call)
-{
-	call->out = arena_alloc(&call->arena, message_size(call->api->response));
-	message_defaults(call->api->response, call->out);
-}
-
 /* A version of ApiVersions that we do not know is answered in the oldest shape, with what we do know
  * (KIP-511). */
 static bool
@@ -70,7 +63,7 @@ answer_unknown_api_versions(struct connection *c, const struct handler *handler,
 	struct api_versions_response *out;
 
 	call->version = 0;
-	prepare_answer(call);
+	call_prepare_answer(call);
 	out = call->out;
 	api_versions_fill(out, &call->arena);
 	out->error_code = ERR_UNSUPPORTED_VERSION;
@@ -191,7 +184,7 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 		fault.offset += (size_t)head; /* counted from the header on, as `broker wire` does */
 		return refuse_fault(c, &h, &fault);
 	}
-	prepare_answer(call);
+	call_prepare_answer(call);
 	if (!proceed(call, handler->handle(call)))
 		return refuse(c, &h, "the request cannot be answered");
 	return true;

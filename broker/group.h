@@ -106,7 +106,7 @@ struct group_action {
 struct group_actions {
 	struct arena *arena;
 	struct group_action *at;
-	int32_t n, cap;
+	int32_t n;
 	struct str why; /* a rebalance began, and this is why, for the log; at == NULL: none did */
 };
 

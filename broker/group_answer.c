@@ -3,27 +3,10 @@
 
 #include "broker/group_members.h"
 
-static struct bytes
-bytes_keep(struct arena *arena, struct bytes b)
-{
-	if (b.n <= 0)
-		return (struct bytes){ 0 };
-	uint8_t *copy = arena_alloc(arena, (size_t)b.n);
-	memcpy(copy, b.at, (size_t)b.n);
-	return (struct bytes){ .at = copy, .n = b.n };
-}
-
 static struct group_action *
 add(struct group_actions *out, enum group_action_kind kind, void *waiter)
 {
-	if (out->n == out->cap) {
-		int32_t cap = out->cap > 0 ? out->cap * 2 : 8;
-		struct group_action *at = arena_array(out->arena, (size_t)cap, sizeof(*at));
-		if (out->n > 0)
-			memcpy(at, out->at, (size_t)out->n * sizeof(*at));
-		out->at = at;
-		out->cap = cap;
-	}
+	out->at = arena_grow(out->arena, out->at, out->n, sizeof(*out->at));
 	struct group_action *a = &out->at[out->n++];
 	*a = (struct group_action){ .kind = kind, .waiter = waiter };
 	return a;

@@ -61,6 +61,17 @@ arena_array(struct arena *arena, size_t n, size_t size)
 	return arena_alloc(arena, bytes);
 }
 
+void *
+arena_grow(struct arena *arena, void *at, int32_t n, size_t size)
+{
+	if (n != 0 && (n & (n - 1)) != 0)
+		return at;
+	void *bigger = arena_array(arena, n == 0 ? 1 : (size_t)n * 2, size);
+	if (n > 0)
+		memcpy(bigger, at, (size_t)n * size);
+	return bigger;
+}
+
 char *
 arena_printf(struct arena *arena, const char *fmt, ...)
 {

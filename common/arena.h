@@ -9,6 +9,7 @@
 #define COMMON_ARENA_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/check.h"
 
@@ -24,6 +25,11 @@ struct arena {
 void *arena_alloc(struct arena *arena, size_t bytes) __attribute__((malloc));
 /* n elements of `size` bytes each; aborts on overflow, so bound n first. */
 void *arena_array(struct arena *arena, size_t n, size_t size);
+/*
+ * Room for one more element behind the n that are at `at` (NULL: none yet): `at` itself, or at each power of two a
+ * copy with twice the room, zeroed behind the n.
+ */
+void *arena_grow(struct arena *arena, void *at, int32_t n, size_t size);
 char *arena_printf(struct arena *arena, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Forget everything, keep one block for the next request. */
 void arena_reset(struct arena *arena);

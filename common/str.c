@@ -61,6 +61,16 @@ str_c(struct arena *arena, struct str s)
 	return c;
 }
 
+struct bytes
+bytes_keep(struct arena *arena, struct bytes b)
+{
+	if (b.n <= 0)
+		return (struct bytes){ 0 };
+	uint8_t *copy = arena_alloc(arena, (size_t)b.n);
+	memcpy(copy, b.at, (size_t)b.n);
+	return (struct bytes){ .at = copy, .n = b.n };
+}
+
 bool
 str_to_int64(struct str s, int64_t *out)
 {

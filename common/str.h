@@ -51,6 +51,8 @@ int str_cmp(struct str a, struct str b); /* memcmp order, shorter first; null be
 bool str_is(struct str s, const char *c);
 struct str str_keep(struct arena *arena, struct str s); /* copy that lives as long as the arena */
 char *str_c(struct arena *arena, struct str s);         /* NUL-terminated copy in the arena; "" for null */
+/* Copy that lives as long as the arena; null becomes empty. */
+struct bytes bytes_keep(struct arena *arena, struct bytes b);
 /* A decimal number, with an optional '-', and nothing else; false (and *out untouched) otherwise or on
  * overflow. */
 bool str_to_int64(struct str s, int64_t *out);

@@ -82,13 +82,35 @@ array_of_none_is_a_pointer(void **state)
 	arena_free(&arena);
 }
 
+static void
+a_list_grows_by_doubling_and_keeps_what_it_has(void **state)
+{
+	(void)state;
+	struct arena arena = ARENA_EMPTY;
+	int *at = NULL;
+	for (int32_t n = 0; n < 1000; n++) {
+		int *before = at;
+		at = arena_grow(&arena, at, n, sizeof(*at));
+		if (n > 0 && (n & (n - 1)) != 0)
+			assert_ptr_equal(at, before);
+		at[n] = n;
+	}
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(at[i], i);
+	assert_true(arena.used < 3 * 1024 * sizeof(*at));
+	arena_free(&arena);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(zeroed_and_aligned),          cmocka_unit_test(allocations_do_not_overlap),
-		cmocka_unit_test(reset_keeps_one_small_block), cmocka_unit_test(printf_of_any_length),
+		cmocka_unit_test(zeroed_and_aligned),
+		cmocka_unit_test(allocations_do_not_overlap),
+		cmocka_unit_test(reset_keeps_one_small_block),
+		cmocka_unit_test(printf_of_any_length),
 		cmocka_unit_test(array_of_none_is_a_pointer),
+		cmocka_unit_test(a_list_grows_by_doubling_and_keeps_what_it_has),
 	};
 	return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }

@@ -103,13 +103,27 @@ numbers(void **state)
 	}
 }
 
+static void
+bytes_are_kept_and_null_becomes_empty(void **state)
+{
+	(void)state;
+	struct arena arena = ARENA_EMPTY;
+	uint8_t source[] = { 1, 0, 2 };
+	struct bytes kept = bytes_keep(&arena, (struct bytes){ .at = source, .n = 3 });
+	source[0] = 9;
+	assert_int_equal(kept.n, 3);
+	assert_memory_equal(kept.at, ((uint8_t[]){ 1, 0, 2 }), 3);
+	assert_int_equal(bytes_keep(&arena, (struct bytes){ .n = -1 }).n, 0);
+	arena_free(&arena);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(null_is_not_empty), cmocka_unit_test(equal_by_content),
 		cmocka_unit_test(ordered_as_bytes),  cmocka_unit_test(copies_outlive_their_source),
-		cmocka_unit_test(numbers),
+		cmocka_unit_test(numbers),           cmocka_unit_test(bytes_are_kept_and_null_becomes_empty),
 	};
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);
 }

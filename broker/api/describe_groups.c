@@ -7,13 +7,6 @@
 
 #define OPERATIONS_GROUP 0x0d48 /* read delete describe describe_configs alter_configs */
 
-static struct bytes
-bytes_keep(struct arena *arena, struct bytes b)
-{
-	struct str copy = str_keep(arena, (struct str){ .at = (const char *)b.at, .n = b.n > 0 ? b.n : 0 });
-	return (struct bytes){ .at = (const uint8_t *)copy.at, .n = copy.n };
-}
-
 static struct str
 keep(struct arena *arena, struct str s)
 {

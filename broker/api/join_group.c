@@ -100,13 +100,6 @@ join_group_failed(struct call *call, enum err error)
 	out->generation_id = -1;
 }
 
-static struct bytes
-bytes_keep(struct arena *arena, struct bytes b)
-{
-	struct str copy = str_keep(arena, (struct str){ .at = (const char *)b.at, .n = b.n > 0 ? b.n : 0 });
-	return (struct bytes){ .at = (const uint8_t *)copy.at, .n = copy.n };
-}
-
 static void
 fill_members(struct call *call, const struct group_joined *joined)
 {

@@ -28,18 +28,11 @@ add(struct call *call, const struct group *group)
 	struct list_groups_response *out = call->out;
 	struct group_view view = group_view(group);
 	const char *state = group_state_name(view.state);
-	int32_t n = out->groups.n;
 
 	if (!passes(in->states_filter.at, in->states_filter.n, state) ||
 	    !passes(in->types_filter.at, in->types_filter.n, TYPE))
 		return;
-	if (n == 0 || (n & (n - 1)) == 0) {
-		struct list_groups_response_group *more =
-		    arena_array(&call->arena, n == 0 ? 1 : (size_t)n * 2, sizeof(*more));
-		if (n > 0)
-			memcpy(more, out->groups.at, (size_t)n * sizeof(*more));
-		out->groups.at = more;
-	}
+	out->groups.at = arena_grow(&call->arena, out->groups.at, out->groups.n, sizeof(*out->groups.at));
 	out->groups.at[out->groups.n++] = (struct list_groups_response_group){
 		.group_id = str_keep(&call->arena, view.id),
 		.protocol_type =

@@ -7,8 +7,6 @@
  *
  * There are two shapes, for one group (v1-7) and for many (v8+). The older is made of the newer.
  */
-#include <string.h>
-
 #include "broker/api/handlers.h"
 #include "broker/api/topics.h"
 #include "protocol/messages.h"
@@ -60,22 +58,10 @@ fetch_topic(struct call *call, bool known, uint32_t group, const struct offset_f
 
 /* --- all partitions ------------------------------------------------------------------------------------ */
 
-/* One more element in a list of n; room doubles. */
-static void *
-grow(struct arena *arena, void *at, int32_t n, size_t size)
-{
-	if (n != 0 && (n & (n - 1)) != 0)
-		return at;
-	char *bigger = arena_array(arena, n == 0 ? 1 : (size_t)n * 2, size);
-	if (n > 0)
-		memcpy(bigger, at, (size_t)n * size);
-	return bigger;
-}
-
 static struct offset_fetch_response_group_topic *
 add_topic(struct call *call, const struct topic *topic, struct offset_fetch_response_group *out)
 {
-	out->topics.at = grow(&call->arena, out->topics.at, out->topics.n, sizeof(*out->topics.at));
+	out->topics.at = arena_grow(&call->arena, out->topics.at, out->topics.n, sizeof(*out->topics.at));
 	struct offset_fetch_response_group_topic *t = &out->topics.at[out->topics.n++];
 	t->name = topic->name;
 	t->topic_id = topic->id;
@@ -87,7 +73,7 @@ add_partition(struct call *call, struct offset_fetch_response_group_topic *out, 
 	      const struct stored_offset *offset)
 {
 	out->partitions.at =
-	    grow(&call->arena, out->partitions.at, out->partitions.n, sizeof(*out->partitions.at));
+	    arena_grow(&call->arena, out->partitions.at, out->partitions.n, sizeof(*out->partitions.at));
 	set_partition(&out->partitions.at[out->partitions.n++], index, offset);
 }
 

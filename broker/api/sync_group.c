@@ -84,12 +84,9 @@ void
 sync_group_fill(struct call *call, const struct group_action *a)
 {
 	struct sync_group_response *out = call->out;
-	struct str assignment = { .at = (const char *)a->assignment.at,
-				  .n = a->assignment.n > 0 ? a->assignment.n : 0 };
 
-	assignment = str_keep(&call->arena, assignment);
 	out->error_code = a->error;
 	out->protocol_type = str_keep(&call->arena, a->protocol_type);
 	out->protocol_name = str_keep(&call->arena, a->protocol);
-	out->assignment = (struct bytes){ .at = (const uint8_t *)assignment.at, .n = assignment.n };
+	out->assignment = bytes_keep(&call->arena, a->assignment);
 }
