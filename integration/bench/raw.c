@@ -6,13 +6,13 @@
  *	raw create|delete -b host:port -t topic [-p partitions]
  *	raw produce -b host:port -t topic [-p partitions] [-c connections] [-i in flight] [-s bytes] [-m
  *records a batch]
- *	            [-a acks] [-T seconds] [-M megabytes at most]
+ *	            [-a acks] [-T seconds] [-M megabytes at most] [-y]
  *	raw fetch   -b host:port -t topic [-p partitions] [-f bytes a fetch]
  *	raw latency -b host:port -t topic [-p partitions] [-c connections] [-s bytes] [-m records] [-a acks]
  *[-r rate] [-T seconds]
  *
  * produce: connection k sends one and the same batch to partition k mod partitions, -i requests in flight
- *each. fetch: a connection for each partition, one fetch after another from offset 0 to the end that it finds
+ *each; with -y each request to its next partition, so that all have their turn. fetch: a connection for each partition, one fetch after another from offset 0 to the end that it finds
  *at the beginning. latency: requests of -m records, due at fixed moments whatever the answers do, so that a
  *slow answer's followers count as late too; measured from when each was due.
  *
@@ -37,7 +37,7 @@
 
 static struct {
 	const char *bootstrap, *topic;
-	int partitions, connections, in_flight, value_bytes, records, acks, fetch_bytes, rate;
+	int partitions, connections, in_flight, value_bytes, records, acks, fetch_bytes, rate, in_turn;
 	double seconds, megabytes;
 } args = { .bootstrap = "127.0.0.1:9092",
 	   .topic = "bench",
@@ -172,6 +172,19 @@ receive_some(struct connection *c)
 
 /* ---- produce ---- */
 
+/* The next of the partitions that this connection has; the batch stays what it is, as its CRC knows no partition. */
+static void
+turn_to_next_partition(struct connection *c)
+{
+	uint8_t *at = c->request.at + wire_partition_at(args.topic);
+	int next = wire_i32(at) + args.connections;
+
+	if (next >= args.partitions)
+		next = (int)(c - all) % args.partitions;
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)((unsigned)next >> 8 * (3 - i));
+}
+
 static double stop_s;
 static long requests_at_most, requests_begun;
 
@@ -195,6 +208,8 @@ produce_turn(struct connection *c)
 			if ((args.acks != 0 && c->waiting >= args.in_flight) || !may_send())
 				return;
 			requests_begun++;
+			if (args.in_turn)
+				turn_to_next_partition(c);
 			if (args.acks != 0)
 				begin_request(c, wire_now_s());
 		}
@@ -423,9 +438,10 @@ administer(const char *what)
 {
 	int fd = wire_connect(args.bootstrap, 0);
 
-	if (strcmp(what, "create") == 0)
+	if (strcmp(what, "create") == 0) {
 		wire_create_topic(fd, args.topic, args.partitions);
-	else
+		wire_await_topic(fd, args.topic, args.partitions);
+	} else
 		wire_delete_topic(fd, args.topic);
 	close(fd);
 	return 0;
@@ -436,7 +452,7 @@ main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
-	for (int c; (c = getopt(argc, argv, "b:t:p:c:i:s:m:a:T:M:f:r:")) != -1;)
+	for (int c; (c = getopt(argc, argv, "b:t:p:c:i:s:m:a:T:M:f:r:y")) != -1;)
 		switch (c) {
 		case 'b':
 			args.bootstrap = optarg;
@@ -473,6 +489,9 @@ main(int argc, char **argv)
 			break;
 		case 'r':
 			args.rate = atoi(optarg);
+			break;
+		case 'y':
+			args.in_turn = 1;
 			break;
 		default:
 			return 2;

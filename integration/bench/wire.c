@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PRODUCE = 0, FETCH = 1, METADATA = 3, CREATE_TOPICS = 19, DELETE_TOPICS = 20 };
+enum { PRODUCE = 0, FETCH = 1, LIST_OFFSETS = 2, METADATA = 3, CREATE_TOPICS = 19, DELETE_TOPICS = 20 };
 
 void
 wire_die(const char *format, ...)
@@ -311,6 +311,29 @@ wire_fetch_request(const char *topic, int partition, int64_t offset, int max_byt
 	return wire_end(b);
 }
 
+static struct bytes
+end_offsets_request(const char *topic, int partitions)
+{
+	struct bytes b = wire_begin(LIST_OFFSETS, 1);
+
+	wire_put_int(&b, 4, -1);
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, partitions);
+	for (int p = 0; p < partitions; p++) {
+		wire_put_int(&b, 4, p);
+		wire_put_int(&b, 8, -1);
+	}
+	return wire_end(b);
+}
+
+size_t
+wire_partition_at(const char *topic)
+{
+	/* size, header with "bench", transactional id, acks, timeout, topics, name, partitions */
+	return 4 + 8 + 7 + 2 + 2 + 4 + 4 + 2 + strlen(topic) + 4;
+}
+
 size_t
 wire_produced_error_at(const char *topic)
 {
@@ -395,6 +418,31 @@ wire_create_topic(int fd, const char *topic, int partitions)
 {
 	wire_ask(fd, wire_create_request(topic, partitions), 4 + 4 + 4 + 4 + 2 + strlen(topic), 36,
 		 "CreateTopics");
+}
+
+/* Answers: size, correlation, topics, name, partitions: each index, error, time, offset. */
+static int
+is_served(int fd, const char *topic, int partitions)
+{
+	struct bytes request = end_offsets_request(topic, partitions), answer = wire_call(fd, request);
+	size_t at = 4 + 4 + 4 + 2 + strlen(topic) + 4, each = 4 + 2 + 8 + 8;
+	int served = answer.n == at + each * (size_t)partitions;
+
+	for (int p = 0; served && p < partitions; p++)
+		served = wire_i16(answer.at + at + each * (size_t)p + 4) == 0;
+	free(answer.at);
+	free(request.at);
+	return served;
+}
+
+void
+wire_await_topic(int fd, const char *topic, int partitions)
+{
+	struct timespec pause = { .tv_nsec = 20000000 };
+
+	for (double began = wire_now_s(); !is_served(fd, topic, partitions); nanosleep(&pause, NULL))
+		if (wire_now_s() - began > 60)
+			wire_die("%s is not served 60 s after it was created", topic);
 }
 
 void

@@ -2,7 +2,8 @@
  * wire: the few requests that the load generators send, as bytes, and blocking sockets to send them over.
  *
  * Written apart from the broker's own protocol code, so that a mistake in that cannot hide here; old versions
- *of each API, which have the simplest shapes: Metadata 4, CreateTopics 2, DeleteTopics 1, Produce 7, Fetch 4.
+ *of each API, which have the simplest shapes: Metadata 4, CreateTopics 2, DeleteTopics 1, Produce 7, Fetch 4,
+ *ListOffsets 1.
  *
  *	wire_connect -> wire_*_request (a whole frame, to be freed with free(frame.at)) -> wire_call -> answer
  *
@@ -47,6 +48,9 @@ struct bytes wire_delete_request(const char *topic);
 struct bytes wire_produce_request(const char *topic, int partition, int acks, int records, int value_bytes);
 struct bytes wire_fetch_request(const char *topic, int partition, int64_t offset, int max_bytes, int wait_ms);
 
+/* Where a produce request has its partition (i32), for who sends the same batch to another one. */
+size_t wire_partition_at(const char *topic);
+
 /* Where an answer to the produce request (size field included) holds its error, and how long it is. */
 size_t wire_produced_error_at(const char *topic);
 /* Where an answer to the fetch request holds: error i16, high watermark i64, ..., and its records' size i32.
@@ -65,6 +69,8 @@ void wire_ask(int fd, struct bytes request, size_t error_at, int16_t forgiven, c
 
 /* Create a topic (36, already there, is fine); delete it (3, not there, is fine). */
 void wire_create_topic(int fd, const char *topic, int partitions);
+/* Until every partition tells its offsets: an Apache Kafka answers the creation before it serves the topic. */
+void wire_await_topic(int fd, const char *topic, int partitions);
 void wire_delete_topic(int fd, const char *topic);
 
 #endif
