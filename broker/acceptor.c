@@ -27,6 +27,17 @@ connections_of(const struct acceptor *a, int slot)
 	return atomic_load(&a->family->shared->slot[slot].connections) + under_way(a, slot);
 }
 
+/* One that is stopped comes after all others: it may go on, or be killed and leave them to its successor. */
+static bool
+is_better(const struct acceptor *a, int slot, int than)
+{
+	bool stopped = a->children->child[slot].stopped;
+
+	if (than < 0 || stopped != a->children->child[than].stopped)
+		return than < 0 || !stopped;
+	return connections_of(a, slot) < connections_of(a, than);
+}
+
 /* The live worker with the fewest connections that has room for another; -1: none. */
 static int
 least_busy_worker(const struct acceptor *a)
@@ -34,8 +45,7 @@ least_busy_worker(const struct acceptor *a)
 	int best = -1;
 
 	for (int i = 0; i < a->family->config->workers; i++)
-		if (a->children->child[i].pid != 0 && under_way(a, i) < UNDER_WAY_MOST &&
-		    (best < 0 || connections_of(a, i) < connections_of(a, best)))
+		if (a->children->child[i].pid != 0 && under_way(a, i) < UNDER_WAY_MOST && is_better(a, i, best))
 			best = i;
 	return best;
 }

@@ -154,7 +154,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *w, int revents)
 {
 	(void)w, (void)revents;
 	ev_idle_stop(loop, &cp.again);
-	wakeup_awake(&cp.base.family->wakeup, cp.base.slot);
+	child_loop_awake(&cp.base);
 	reap_the_dead();
 	if (atomic_load(&shared()->checkpoint_wanted))
 		checkpoint();

@@ -54,6 +54,25 @@ unblock_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static void
+begin_turn(struct child_loop *c, uint32_t turn)
+{
+	const struct family *family = c->family;
+
+	wakeup_awake(&family->wakeup, c->slot);
+	atomic_store(&family->shared->slot[c->slot].turn, turn);
+	if (atomic_load(&family->shared->unwatched) && atomic_exchange(&family->shared->unwatched, 0))
+		wakeup_send(&family->wakeup, family->supervisor_wakeup);
+}
+
+void
+child_loop_awake(struct child_loop *c)
+{
+	uint32_t turn = atomic_load_explicit(&c->family->shared->slot[c->slot].turn, memory_order_relaxed);
+
+	begin_turn(c, turn == UINT32_MAX ? 1 : turn + 1);
+}
+
 void
 child_loop_start(struct child_loop *c, struct family *family, int slot)
 {
@@ -61,6 +80,7 @@ child_loop_start(struct child_loop *c, struct family *family, int slot)
 	CHECK(c->loop != NULL);
 	c->family = family;
 	c->slot = slot;
+	begin_turn(c, 0);
 	ev_io_init(&c->bell, on_bell, family->wakeup.fd[slot], EV_READ);
 	c->bell.data = c;
 	ev_io_start(c->loop, &c->bell);

@@ -22,7 +22,10 @@ struct child_loop {
 	ev_signal term, hup;
 };
 
+/* Begins a process: from here on it is watched, and is as if awake until it first blocks. */
 void child_loop_start(struct child_loop *c, struct family *family, int slot);
+/* The loop was blocked and is no longer, a turn begins. For the check watcher of each process. */
+void child_loop_awake(struct child_loop *c);
 /* Open this process's handle on the store. A process without its store has nothing to do: ends it on failure.
  */
 struct store *child_store(const struct family *family, int slot);

@@ -143,19 +143,31 @@ back_off(struct child *child)
 								      : child->backoff_ms * 2;
 }
 
+static int
+slot_of(const struct children *c, pid_t pid)
+{
+	for (int i = 0; i < c->n; i++)
+		if (c->child[i].pid == pid)
+			return i;
+	return -1;
+}
+
 int
-children_reap(struct children *c, int *status)
+children_wait(struct children *c, int *status)
 {
 	pid_t pid;
 
-	while ((pid = waitpid(-1, status, WNOHANG)) > 0) {
-		for (int i = 0; i < c->n; i++) {
-			if (c->child[i].pid != pid)
-				continue;
-			c->child[i].pid = 0;
-			back_off(&c->child[i]);
-			return i;
+	while ((pid = waitpid(-1, status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+		int slot = slot_of(c, pid);
+		if (slot < 0)
+			continue;
+		struct child *child = &c->child[slot];
+		child->stopped = WIFSTOPPED(*status);
+		if (WIFEXITED(*status) || WIFSIGNALED(*status)) {
+			child->pid = 0;
+			back_off(child);
 		}
+		return slot;
 	}
 	return -1;
 }

@@ -46,6 +46,7 @@ struct child {
 	int64_t not_before_ms; /* back-off */
 	int64_t backoff_ms;
 	bool wanted;
+	bool stopped; /* it was, by a signal, and has not gone on yet */
 };
 
 struct children {
@@ -62,8 +63,8 @@ int children_running(const struct children *c, enum child_kind kind);
 /* Fork every wanted child that is not running and whose back-off is over. Returns ms until the next may
  * start, or -1. */
 int64_t children_spawn(struct children *c);
-/* Collect who died. Returns the slot and its wait status, or -1: nobody (more). */
-int children_reap(struct children *c, int *status);
+/* Who died, was stopped or goes on. Returns the slot and its wait status, or -1: nobody (more). */
+int children_wait(struct children *c, int *status);
 void children_signal(const struct children *c, enum child_kind kind, int signal_number);
 void children_want(struct children *c, enum child_kind kind, bool wanted);
 

@@ -28,6 +28,7 @@ static struct cleaner {
 	ev_timer step;
 	bool in_round; /* false: steps are for deleted topics alone */
 	ev_prepare before_sleep;
+	ev_check after_sleep;
 } cl;
 
 static void
@@ -98,6 +99,13 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *w, int revents)
 }
 
 static void
+on_after_sleep(struct ev_loop *loop, ev_check *w, int revents)
+{
+	(void)loop, (void)w, (void)revents;
+	child_loop_awake(&cl.base);
+}
+
+static void
 on_rung(void *arg)
 {
 	(void)arg; /* on_before_sleep looks */
@@ -137,6 +145,8 @@ cleaner_main(struct family *family, int slot)
 	round_after(interval_ms < FIRST_ROUND_MS ? interval_ms : FIRST_ROUND_MS);
 	ev_prepare_init(&cl.before_sleep, on_before_sleep);
 	ev_prepare_start(cl.base.loop, &cl.before_sleep);
+	ev_check_init(&cl.after_sleep, on_after_sleep);
+	ev_check_start(cl.base.loop, &cl.after_sleep);
 	ev_run(cl.base.loop, 0);
 	_exit(1);
 }

@@ -33,6 +33,7 @@ struct shared_slot {
 	_Atomic uint32_t
 	    look; /* others: look at your waiting fetches; LOOK_ALL: at each, whatever `appended` says */
 	_Atomic uint32_t asleep; /* the process itself: nobody wakes it but through its eventfd */
+	_Atomic uint32_t turn;   /* the process itself: turns of its loop; 0: it still starts */
 	_Atomic uint64_t
 	    waits[WAIT_HASHES / 64]; /* worker: hashes of partitions that its parked fetches wait for */
 };
@@ -45,6 +46,7 @@ struct shared {
 	_Atomic uint32_t finish;            /* supervisor: no writer is left, make the last checkpoint */
 	_Atomic uint32_t died; /* supervisor: processes that died so far; their readers want reaping */
 	_Atomic uint32_t clean_wanted; /* workers: a topic was deleted */
+	_Atomic uint32_t unwatched;    /* supervisor: all sleep, nobody is watched; who wakes is to ring */
 	_Atomic uint64_t
 	    appended[WAIT_HASHES]; /* committers: newest commit that moved a log end with this hash */
 	struct shared_slot slot[STORE_SLOTS];

@@ -3,8 +3,8 @@
  * cleaner and the workers; accept and hand over; on SIGTERM let the workers finish, then the checkpointer,
  * then end with status 0.
  *
- * What can go wrong: a child dies (reaped, named in the log, replaced); a child holds the store's writer lock
- * and does not move (killed); the store cannot be opened (CHILD_HOPELESS: everything stops, status 1); a
+ * What can go wrong: a child dies (reaped, named in the log, replaced); a child does not move (killed,
+ * watch.h); the store cannot be opened (CHILD_HOPELESS: everything stops, status 1); a
  * process does not leave in time (killed at the deadline).
  */
 #include "broker/supervisor.h"
@@ -23,15 +23,15 @@
 #include "broker/children.h"
 #include "broker/datadir.h"
 #include "broker/listener.h"
+#include "broker/reload.h"
 #include "broker/status.h"
 #include "broker/systemd.h"
+#include "broker/watch.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
 
-#define DRAIN_DEADLINE_S      4.5 /* SIGTERM to exit within five seconds */
-#define LOCK_WATCH_S          1.0
-#define LOCK_HELD_TOO_LONG_NS 10000000000
+#define DRAIN_DEADLINE_S 4.5 /* SIGTERM to exit within five seconds */
 
 enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
 static const char *const state_names[] = { "preparing", "running", "draining", "finishing", "done" };
@@ -48,9 +48,10 @@ static struct supervisor {
 	struct children children;
 	struct listeners listeners;
 	struct acceptor acceptor;
+	struct watch watch;
 	ev_io rung;
 	ev_signal on_term, on_int, on_hup, on_usr1, on_child;
-	ev_timer respawn, deadline, lock_watch, watchdog;
+	ev_timer respawn, deadline, watchdog;
 } sv;
 
 static void advance(void);
@@ -98,6 +99,7 @@ bury(int slot, int status)
 	atomic_store(&shared->pid, 0);
 	atomic_store(&shared->connections, 0);
 	store_slot_clear(&sv.family.shared->store, slot);
+	watch_forget(&sv.watch, slot);
 	atomic_fetch_add(&shared->restarts, 1);
 	if (child->kind == CHILD_CHECKPOINTER && sv.state <= DRAINING)
 		atomic_store(&sv.family.shared->store.writes_ok, 0);
@@ -117,8 +119,12 @@ on_child(struct ev_loop *loop, ev_signal *w, int revents)
 	int slot, status;
 
 	(void)loop, (void)w, (void)revents;
-	while ((slot = children_reap(&sv.children, &status)) >= 0)
-		bury(slot, status);
+	while ((slot = children_wait(&sv.children, &status)) >= 0)
+		if (WIFSTOPPED(status) || WIFCONTINUED(status))
+			watch_hear(&sv.watch, slot, status);
+		else
+			bury(slot, status);
+	watch_wake(&sv.watch);
 	advance();
 }
 
@@ -128,22 +134,6 @@ on_respawn(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)revents;
 	ev_timer_stop(loop, w);
 	advance();
-}
-
-/* A writer that was stopped or swapped out holds up all others: end it, the lock is robust. */
-static void
-on_lock_watch(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	int64_t held_ns;
-	int slot = store_lock_holder(&sv.family.shared->store, &held_ns);
-
-	(void)loop, (void)w, (void)revents;
-	if (slot < 0 || slot >= sv.children.n || held_ns < LOCK_HELD_TOO_LONG_NS ||
-	    sv.children.child[slot].pid == 0)
-		return;
-	diag_error("process holds the store's writer lock and does not move: killing it",
-		   D_C("process", sv.children.child[slot].name), D_INT("held_ms", held_ns / 1000000));
-	kill(sv.children.child[slot].pid, SIGKILL);
 }
 
 static void
@@ -253,45 +243,6 @@ on_stop(struct ev_loop *loop, ev_signal *w, int revents)
 	advance();
 }
 
-static void
-say_change(const struct config_change *change)
-{
-	const char *from = change->from != NULL ? change->from : "not set";
-	const char *to = change->to != NULL ? change->to : "not set";
-
-	if (change->taken)
-		diag_info("configuration changed", D_C("option", change->option->name), D_C("from", from),
-			  D_C("to", to));
-	else
-		diag_warn("configuration: this needs a restart", D_C("option", change->option->name),
-			  D_C("from", from), D_C("to", to));
-}
-
-static void
-reload(void)
-{
-	struct arena arena = ARENA_EMPTY;
-	struct config_change *changes;
-	const char *error;
-
-	systemd_notify_reloading();
-	int n = config_reload(sv.config, &arena, &changes, &error);
-	if (n < 0)
-		diag_error("configuration is not reloaded", D_C("reason", error));
-	for (int i = 0; i < n; i++)
-		say_change(&changes[i]);
-	if (n >= 0)
-		diag_info("configuration reloaded",
-			  D_C("file", sv.config->file != NULL ? sv.config->file : "none"),
-			  D_INT("changes", n));
-	diag_setup((enum diag_level)sv.config->diag_level, (enum diag_format)sv.config->diag_format);
-	children_signal(&sv.children, CHILD_WORKER, SIGHUP);
-	children_signal(&sv.children, CHILD_CHECKPOINTER, SIGHUP);
-	children_signal(&sv.children, CHILD_CLEANER, SIGHUP);
-	systemd_notify("READY=1");
-	arena_free(&arena);
-}
-
 /* From a terminal that was closed it is an order to stop; else, as of all daemons, to look at the file again. */
 static void
 on_hup(struct ev_loop *loop, ev_signal *w, int revents)
@@ -299,7 +250,7 @@ on_hup(struct ev_loop *loop, ev_signal *w, int revents)
 	if (sv.has_terminal && !isatty(STDERR_FILENO))
 		on_stop(loop, w, revents);
 	else
-		reload();
+		reload_configuration(sv.config, &sv.children);
 }
 
 static void
@@ -327,13 +278,14 @@ on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 	ev_timer_start(sv.loop, &sv.deadline);
 }
 
-/* The checkpointer rings when the store is prepared. */
+/* The checkpointer rings when the store is prepared; anybody who wakes after a time in which all slept. */
 static void
 on_rung(struct ev_loop *loop, ev_io *w, int revents)
 {
 	(void)loop, (void)w, (void)revents;
 	wakeup_drain(&sv.family.wakeup, sv.family.supervisor_wakeup);
 	wakeup_sleep(&sv.family.wakeup, sv.family.supervisor_wakeup);
+	watch_wake(&sv.watch);
 	advance();
 }
 
@@ -403,8 +355,7 @@ watch_everything(void)
 	ev_signal_start(sv.loop, &sv.on_child);
 	ev_init(&sv.respawn, on_respawn);
 	ev_init(&sv.deadline, on_deadline);
-	ev_timer_init(&sv.lock_watch, on_lock_watch, LOCK_WATCH_S, LOCK_WATCH_S);
-	ev_timer_start(sv.loop, &sv.lock_watch);
+	watch_init(&sv.watch, sv.loop, &sv.children, WATCH_EVERY_S);
 	double every_s = (double)systemd_watchdog_us() / 1e6 / 2;
 	ev_timer_init(&sv.watchdog, on_watchdog, every_s, every_s);
 	if (every_s > 0)

@@ -160,7 +160,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *watcher, int revents)
 	struct worker *w = watcher->data;
 
 	(void)loop, (void)revents;
-	wakeup_awake(&w->base.family->wakeup, w->base.slot);
+	child_loop_awake(&w->base);
 }
 
 static void

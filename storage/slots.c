@@ -23,20 +23,13 @@ store_slot_clear(struct store_shared *shared, int slot)
 	atomic_store(&shared->slot[slot].held_since_ns, 0);
 }
 
-int
-store_lock_holder(const struct store_shared *shared, int64_t *held_ns)
+bool
+store_slot_in_lock(const struct store_shared *shared, int slot, int64_t *held_since_ns)
 {
-	int holder = -1;
-	int64_t oldest = INT64_MAX;
-	for (int i = 0; i < STORE_SLOTS; i++) {
-		int64_t since = atomic_load_explicit(&shared->slot[i].held_since_ns, memory_order_relaxed);
-		if (since != 0 && since < oldest) {
-			oldest = since;
-			holder = i;
-		}
-	}
-	*held_ns = holder < 0 ? 0 : clock_monotonic_ns() - oldest;
-	return holder;
+	const struct store_slot *s = &shared->slot[slot];
+	bool waits = atomic_load(&s->waiting) != 0; /* first: it is cleared after the other is set */
+	*held_since_ns = atomic_load(&s->held_since_ns);
+	return waits || *held_since_ns != 0;
 }
 
 static bool

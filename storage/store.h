@@ -79,10 +79,10 @@ void store_shared_init(struct store_shared *shared);
 /* Forget what a dead process left in its slot. For the supervisor, when it reaps the process. */
 void store_slot_clear(struct store_shared *shared, int slot);
 /*
- * The slot that has held the writer lock for longest, and for how long; -1: nobody holds it. For the
- * supervisor's watch.
+ * Does the process in this slot have the writer lock (since *held_since_ns on the monotonic clock, else 0), or
+ * wait for it? For the supervisor's watch.
  */
-int store_lock_holder(const struct store_shared *shared, int64_t *held_ns);
+bool store_slot_in_lock(const struct store_shared *shared, int slot, int64_t *held_since_ns);
 
 struct store_options {
 	const char *dir; /* created if absent (mode 0770) */

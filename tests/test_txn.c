@@ -215,25 +215,27 @@ a_transaction_has_a_bound(void **state)
 /* --- who holds the lock ----------------------------------------------------------------------------- */
 
 static void
-the_holder_is_known(void **state)
+who_holds_the_lock_or_waits_is_known(void **state)
 {
 	(void)state;
 	struct store_fixture f;
 	fixture_begin(&f, DURABILITY_DURABLE);
-	int64_t held_ns;
-	assert_int_equal(store_lock_holder(f.shared, &held_ns), -1);
+	int64_t since_ns, before_ns = clock_monotonic_ns();
+	assert_false(store_slot_in_lock(f.shared, 0, &since_ns));
 	struct store_txn *txn = fixture_write(&f);
-	assert_int_equal(store_lock_holder(f.shared, &held_ns), 0);
-	usleep(2000);
-	(void)store_lock_holder(f.shared, &held_ns);
-	assert_true(held_ns >= 2000000);
+	assert_true(store_slot_in_lock(f.shared, 0, &since_ns));
+	assert_in_range(since_ns, before_ns, clock_monotonic_ns());
+	assert_false(store_slot_in_lock(f.shared, 1, &since_ns));
 	store_abort(txn);
-	assert_int_equal(store_lock_holder(f.shared, &held_ns), -1);
+	assert_false(store_slot_in_lock(f.shared, 0, &since_ns));
 	slots_wait(f.shared, 5);
+	assert_true(store_slot_in_lock(f.shared, 5, &since_ns));
+	assert_int_equal(since_ns, 0);
 	slots_hold(f.shared, 5); /* and then it dies */
-	assert_int_equal(store_lock_holder(f.shared, &held_ns), 5);
+	assert_true(store_slot_in_lock(f.shared, 5, &since_ns));
+	assert_true(since_ns >= before_ns);
 	store_slot_clear(f.shared, 5);
-	assert_int_equal(store_lock_holder(f.shared, &held_ns), -1);
+	assert_false(store_slot_in_lock(f.shared, 5, &since_ns));
 	fixture_end(&f);
 }
 
@@ -491,7 +493,7 @@ main(void)
 		cmocka_unit_test(topics_and_cleaning_fail_in_turn),
 		cmocka_unit_test(a_full_disk_refuses_at_once),
 		cmocka_unit_test(a_transaction_has_a_bound),
-		cmocka_unit_test(the_holder_is_known),
+		cmocka_unit_test(who_holds_the_lock_or_waits_is_known),
 		cmocka_unit_test(several_processes_write),
 		cmocka_unit_test(killed_at_any_moment),
 		cmocka_unit_test(dead_readers_are_reaped),

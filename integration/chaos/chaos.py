@@ -13,7 +13,7 @@ import time
 from harness import patience, procs, wire
 from harness.broker import Broker
 from harness.cases import Skip, case, equal, eventually, note, run_cases
-from load import Load, create, judge, number_of, read_all
+from load import Load, all_back, create, judge, number_of, read_all, serving_me
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -27,12 +27,6 @@ def kill(pid):
     os.kill(pid, signal.SIGKILL)
 
 
-def serving_me(broker):
-    """{name: pid} of the workers that serve a connection of this process."""
-    found = (broker.worker_of(port) for port in procs.connections_to(broker.port))
-    return dict(worker for worker in found if worker)
-
-
 def kill_serving(broker):
     """Kill the workers that serve this process, of whom there is at least one; their names."""
     workers = eventually(lambda: serving_me(broker), what="a worker that serves the client")
@@ -40,11 +34,6 @@ def kill_serving(broker):
         with contextlib.suppress(ProcessLookupError):
             kill(pid)
     return sorted(workers)
-
-
-def all_back(broker):
-    """Every child is there."""
-    return eventually(lambda: set(broker.children()) == broker.expected_children(), 20, "all processes are there again")
 
 
 def deaths(log):
@@ -310,54 +299,6 @@ def back_off():
         assert gaps_ms[0] < AT_ONCE_MS * patience.factor(), gaps_ms
         assert gaps_ms[5] > 400 and gaps_ms[5] > gaps_ms[3] > gaps_ms[1], gaps_ms
         assert gaps_ms[5] < 12_000 * patience.factor(), gaps_ms
-
-
-def goes_on(load, timeout_s):
-    """True if the load is acknowledged something within the time."""
-    before, deadline = len(load.acknowledged), time.monotonic() + timeout_s
-    while len(load.acknowledged) == before:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.001)
-    return True
-
-
-def stop_with_the_lock(pid, other):
-    """Stop the process (SIGSTOP) at a moment at which it holds up the other load; True if that came about."""
-    for _ in range(80):
-        os.kill(pid, signal.SIGSTOP)
-        if not goes_on(other, 0.25 * patience.factor()) and not goes_on(other, 2 * patience.factor()):
-            return True
-        os.kill(pid, signal.SIGCONT)
-        goes_on(other, 1)
-    return False
-
-
-@case("a worker that stands still (SIGSTOP) with the writer's lock is killed, and the others go on", timeout_s=90)
-def stopped():
-    with Broker().expect_deaths() as broker:
-        create(broker, "t", 3)
-        create(broker, "u")
-        # Large messages: most of its time this worker is writing.
-        with Load(broker, "t", 3, IDEMPOTENT, padding=10_000) as load:
-            load.wait(1000)
-            ((name, pid),) = serving_me(broker).items()
-            with Load(broker, "u", 1, IDEMPOTENT) as other:
-                other.wait(1000)
-                assert len(serving_me(broker)) == 2, f"both loads are served by {name}"
-                try:
-                    if not stop_with_the_lock(pid, other):
-                        raise Skip("stopped 80 times, it never held the lock")
-                    begin = time.monotonic()
-                    other.wait(1000, timeout_s=15)
-                    note(f"{name} stood still with the lock; others went on {time.monotonic() - begin:.1f} s after that was seen")
-                finally:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGCONT)
-                load.wait(1000)
-        assert re.search(rf"does not move: killing it.*{name}", broker.log()), "no line about it"
-        judge(broker, load, True)
-        judge(broker, other, True)
 
 
 @case("a storm: sixteen deaths of any process under producers and a consumer", timeout_s=90)

@@ -11,7 +11,7 @@ import collections
 import threading
 import time
 
-from harness import patience
+from harness import patience, procs
 from harness.cases import equal, eventually
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, libversion
@@ -158,3 +158,14 @@ def judge(broker, load, exactly_once):
             numbers = [number_of(value) for _, value in messages]
             assert numbers == sorted(numbers), f"partition {partition} is out of order"
     return len(stored) - len(load.acknowledged)
+
+
+def serving_me(broker):
+    """{name: pid} of the workers that serve a connection of this process."""
+    found = (broker.worker_of(port) for port in procs.connections_to(broker.port))
+    return dict(worker for worker in found if worker)
+
+
+def all_back(broker):
+    """Every child is there."""
+    return eventually(lambda: set(broker.children()) == broker.expected_children(), 20, "all processes are there again")

@@ -1,0 +1,13 @@
+/*
+ * reload: SIGHUP. The configuration is read again, what may change changes in all processes at once (they share
+ * it), and each is told to look. The log says what changed, and what has to wait for a restart.
+ */
+#ifndef BROKER_RELOAD_H
+#define BROKER_RELOAD_H
+
+struct config;
+struct children;
+
+void reload_configuration(struct config *config, const struct children *children);
+
+#endif
