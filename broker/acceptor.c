@@ -45,7 +45,8 @@ least_busy_worker(const struct acceptor *a)
 	int best = -1;
 
 	for (int i = 0; i < a->family->config->workers; i++)
-		if (a->children->child[i].pid != 0 && under_way(a, i) < UNDER_WAY_MOST && is_better(a, i, best))
+		if (a->children->child[i].pid != 0 && under_way(a, i) < UNDER_WAY_MOST &&
+		    is_better(a, i, best))
 			best = i;
 	return best;
 }

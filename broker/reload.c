@@ -35,8 +35,8 @@ reload_configuration(struct config *config, const struct children *children)
 	for (int i = 0; i < n; i++)
 		say_change(&changes[i]);
 	if (n >= 0)
-		diag_info("configuration reloaded",
-			  D_C("file", config->file != NULL ? config->file : "none"), D_INT("changes", n));
+		diag_info("configuration reloaded", D_C("file", config->file != NULL ? config->file : "none"),
+			  D_INT("changes", n));
 	diag_setup((enum diag_level)config->diag_level, (enum diag_format)config->diag_format);
 	children_signal(children, CHILD_WORKER, SIGHUP);
 	children_signal(children, CHILD_CHECKPOINTER, SIGHUP);

@@ -127,13 +127,12 @@ look_at(struct watch *w, int slot)
 	enum watch_verdict verdict = watch_judge(&w->seen[slot], &view);
 
 	if (verdict == WATCH_SAY_SLOW)
-		diag_warn("a checkpoint takes long: answers wait for the disk",
-			  D_C("process", child->name), D_INT("pid", child->pid));
+		diag_warn("a checkpoint takes long: answers wait for the disk", D_C("process", child->name),
+			  D_INT("pid", child->pid));
 	if (verdict <= WATCH_SAY_SLOW)
 		return;
-	diag_error("process does not move: killing it", D_C("process", child->name),
-		   D_INT("pid", child->pid), D_C("because", orders[verdict].because),
-		   D_C("signal", strsignal(orders[verdict].signal)));
+	diag_error("process does not move: killing it", D_C("process", child->name), D_INT("pid", child->pid),
+		   D_C("because", orders[verdict].because), D_C("signal", strsignal(orders[verdict].signal)));
 	kill(child->pid, orders[verdict].signal);
 	if (orders[verdict].signal == SIGKILL)
 		watch_forget(w, slot); /* it may take a while to die: once more after another bound */

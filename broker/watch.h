@@ -49,7 +49,7 @@
 /* What is to be seen of a process. */
 struct watch_view {
 	bool stopped;
-	bool needed;           /* others wait for it: the checkpointer, or who starts and may have the engine's locks */
+	bool needed; /* others wait for it: the checkpointer, or who starts and may have the engine's locks */
 	bool in_lock;          /* has the writer lock, or waits for it */
 	int64_t held_since_ns; /* names this holding of the lock; 0: it has not got it */
 	bool asleep;           /* in its loop, waiting for events */

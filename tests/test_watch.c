@@ -55,8 +55,9 @@ each_kind_has_its_bound(void **state)
 	ends_with(v, WATCH_KILL_STOPPED, WATCH_STOPPED);
 
 	/* One look more than the bound: the first shows what the others are compared with. */
-	ends_with((struct watch_view){ .turn = 7, .in_lock = true, .held_since_ns = 5, .waits_for_disk = true },
-		  WATCH_KILL_LOCK, WATCH_LOCK + 1);
+	ends_with(
+	    (struct watch_view){ .turn = 7, .in_lock = true, .held_since_ns = 5, .waits_for_disk = true },
+	    WATCH_KILL_LOCK, WATCH_LOCK + 1);
 	ends_with((struct watch_view){ .turn = 7 }, WATCH_ABORT_TURN, WATCH_TURN + 1);
 	ends_with((struct watch_view){ .turn = 7, .syncs = true, .needed = true, .waits_for_disk = true },
 		  WATCH_SAY_SLOW, WATCH_SLOW_DISK + 1);
@@ -133,7 +134,7 @@ static struct scene {
 	struct watch watch;
 	struct ev_loop *loop;
 	ev_io rung;
-} *sc;
+} * sc;
 
 static void
 nothing_to_leave(void)
