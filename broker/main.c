@@ -40,6 +40,8 @@ main(int argc, char **argv)
 		return wire_main(argc - 1, argv + 1);
 	case CONFIG_ACT_DUMP:
 		return dump_main(argc - 1, argv + 1);
+	case CONFIG_ACT_BACKUP:
+		return backup_main(argc - 1, argv + 1);
 	case CONFIG_ACT_BAD:
 		break;
 	}

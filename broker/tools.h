@@ -9,5 +9,7 @@
 int wire_main(int argc, char **argv);
 /* broker dump: print what the store holds. */
 int dump_main(int argc, char **argv);
+/* broker backup: copy the store while the broker runs. */
+int backup_main(int argc, char **argv);
 
 #endif

@@ -100,9 +100,10 @@ enum config_act {
 	CONFIG_ACT_RUN,
 	CONFIG_ACT_HELP,
 	CONFIG_ACT_VERSION,
-	CONFIG_ACT_WIRE, /* broker wire ...: argv[2] and on are the tool's */
-	CONFIG_ACT_DUMP, /* broker dump ...: likewise */
-	CONFIG_ACT_BAD,  /* c->error says why; exit status 2 */
+	CONFIG_ACT_WIRE,   /* broker wire ...: argv[2] and on are the tool's */
+	CONFIG_ACT_DUMP,   /* broker dump ...: likewise */
+	CONFIG_ACT_BACKUP, /* broker backup ...: likewise */
+	CONFIG_ACT_BAD,    /* c->error says why; exit status 2 */
 };
 
 /* Read the command line, and the file that it names, into an initialised config. */

@@ -153,6 +153,8 @@ config_parse_args(struct config *c, int argc, char **argv)
 		return CONFIG_ACT_WIRE;
 	if (argc > 1 && strcmp(argv[1], "dump") == 0)
 		return CONFIG_ACT_DUMP;
+	if (argc > 1 && strcmp(argv[1], "backup") == 0)
+		return CONFIG_ACT_BACKUP;
 
 	c->argc = argc;
 	c->argv = argv;

@@ -61,6 +61,7 @@ config_help(FILE *out)
 	(void)fputs("broker [flags]        serve Kafka clients\n"
 		    "broker wire ...       explain bytes of the protocol (broker wire --help)\n"
 		    "broker dump ...       print what the store holds (broker dump --help)\n"
+		    "broker backup ...     copy the store while the broker runs (broker backup --help)\n"
 		    "\n"
 		    "Flags:\n",
 		    out);

@@ -58,6 +58,18 @@ ckptfile_sync_dir(const char *dir)
 	return rc == 0 ? ERR_NONE : refused("sync", dir);
 }
 
+void
+ckptfile_sync_parent(const char *dir)
+{
+	char parent[PATH_MAX + 4];
+	snprintf(parent, sizeof(parent), "%s/..", dir);
+	int above = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above >= 0) {
+		(void)fsync(above);
+		close(above);
+	}
+}
+
 /* Both slots take their blocks now: writing one later cannot find the disk full. */
 static enum err
 lay_out(int fd, const char *dir, const char *path)
@@ -70,14 +82,7 @@ lay_out(int fd, const char *dir, const char *path)
 		return ERR_NONE;
 	if (pwrite(fd, empty, sizeof(empty), 0) != (ssize_t)sizeof(empty) || fsync(fd) != 0)
 		return refused("lay out", path);
-	/* The directory may be new itself. Its parent may be none of our business: then it is not. */
-	char parent[PATH_MAX + 4];
-	snprintf(parent, sizeof(parent), "%s/..", dir);
-	int above = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (above >= 0) {
-		(void)fsync(above);
-		close(above);
-	}
+	ckptfile_sync_parent(dir); /* it may be new itself */
 	return ckptfile_sync_dir(dir);
 }
 
@@ -176,4 +181,12 @@ ckptfile_meta_commit(const uint8_t meta[CKPT_META_BYTES], uint64_t *out)
 	memcpy(&number, meta + META_AT_COMMIT, sizeof(number));
 	*out = number;
 	return true;
+}
+
+void
+ckptfile_meta_place(uint8_t meta[CKPT_META_BYTES], unsigned index, uint64_t commit)
+{
+	size_t page = index, number = commit; /* the engine's pgno_t and txnid_t */
+	memcpy(meta, &page, sizeof(page));
+	memcpy(meta + META_AT_COMMIT, &number, sizeof(number));
 }

@@ -41,7 +41,11 @@ MUST_CHECK enum err ckptfile_write(int fd, int slot, const struct ckpt_slot *in)
 int ckptfile_newest(int fd, struct ckpt_slot *out);
 /* Transaction number in a meta page; false: it is no meta page of this engine. */
 bool ckptfile_meta_commit(const uint8_t meta[CKPT_META_BYTES], uint64_t *out);
+/* Make it the meta page of this index and transaction number. */
+void ckptfile_meta_place(uint8_t meta[CKPT_META_BYTES], unsigned index, uint64_t commit);
 /* Make a name in the directory durable. */
 MUST_CHECK enum err ckptfile_sync_dir(const char *dir);
+/* The directory's own name. Its parent may be none of our business: then it is not. */
+void ckptfile_sync_parent(const char *dir);
 
 #endif

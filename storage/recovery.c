@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/diag.h"
+#include "storage/backup.h"
 #include "storage/ckptfile.h"
 #include "storage/store.h"
 
@@ -142,6 +143,8 @@ store_recover(const char *dir, bool *restored)
 		diag_error("cannot read the checkpoint file", D_C("dir", dir), D_C("why", strerror(errno)));
 	if (e == ERR_NONE && !any)
 		remove_stillborn(dir);
+	if (e == ERR_NONE && backup_is_unfinished(dir))
+		return ERR_KAFKA_STORAGE_ERROR;
 	if (e != ERR_NONE || !due)
 		return e;
 	return restore(dir, &slot, restored);

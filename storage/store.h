@@ -120,6 +120,21 @@ MUST_CHECK enum err store_finish(struct store *store);
  */
 void store_reap(struct store *store);
 
+struct store_backup {
+	uint64_t commit; /* everything up to this one is in the copy */
+	uint64_t bytes;
+};
+/*
+ * Copy the store as it is now to DIR/data.mdb, and to disk, while others work on; nobody waits for it, but what is
+ * freed meanwhile is not used again before it ends. The directory is made where absent (its parent is not), and must
+ * not hold a store. `compact`: without free pages, which takes longer; the copy's commits count anew from 1. For tools:
+ * one at a time in a process. KAFKA_STORAGE_ERROR: nothing is left of it; the reason is in diag.
+ */
+MUST_CHECK enum err store_backup(struct store *store, const char *dir, bool compact,
+				 struct store_backup *out);
+/* Remove what store_backup() has made so far. For a signal handler, before the process ends. */
+void store_backup_abandon(void);
+
 /* 22 characters of base64; view lives as long as the store is open. */
 struct str store_cluster_id(const struct store *store);
 

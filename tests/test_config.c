@@ -124,6 +124,7 @@ what_to_do(void **state)
 		{ "--version", CONFIG_ACT_VERSION },
 		{ "wire --hex 00", CONFIG_ACT_WIRE },
 		{ "dump topics", CONFIG_ACT_DUMP },
+		{ "backup there", CONFIG_ACT_BACKUP },
 		{ "-w x --help", CONFIG_ACT_HELP },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
