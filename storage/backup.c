@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,9 +100,9 @@ lock_unfinished(struct target *t)
 }
 
 static enum err
-target_open(struct target *t, const char *dir)
+target_open(struct target *t)
 {
-	*t = (struct target){ .dir = dir, .fd = -1 };
+	const char *dir = t->dir;
 	if (!join(t->unfinished, dir, UNFINISHED) || !join(t->complete, dir, "data.mdb"))
 		return refused_why("make the directory", dir, strerror(ENAMETOOLONG));
 	t->made_dir = mkdir(dir, DIR_MODE) == 0;
@@ -308,6 +309,18 @@ copy_compacted(struct store *store, const struct target *t, struct store_backup 
 	return rc == MDB_SUCCESS ? ERR_NONE : refused_why("copy", t->unfinished, mdb_strerror(rc));
 }
 
+/* What is made and what is noted for store_backup_abandon() go together: no signal in between. */
+static enum err
+uninterrupted(enum err (*f)(struct target *), struct target *t)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &before);
+	enum err e = f(t);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return e;
+}
+
 /* --- store.h ---------------------------------------------------------------------------------------- */
 
 enum err
@@ -318,13 +331,14 @@ store_backup(struct store *store, const char *dir, bool compact, struct store_ba
 	*out = (struct store_backup){ 0 };
 	if (!store->tables_open)
 		return refused_why("read the store", store->dir, "nothing was ever stored there");
-	enum err e = target_open(t, dir);
+	*t = (struct target){ .dir = dir, .fd = -1 };
+	enum err e = uninterrupted(target_open, t);
 	if (e == ERR_NONE)
 		e = compact ? copy_compacted(store, t, out) : copy_as_is(store, t, out);
 	if (e == ERR_NONE && fstat(t->fd, &st) == 0)
 		out->bytes = (uint64_t)st.st_size;
 	if (e == ERR_NONE)
-		e = target_finish(t);
+		e = uninterrupted(target_finish, t);
 	if (e != ERR_NONE)
 		store_backup_abandon();
 	target_close(t);

@@ -48,7 +48,11 @@ recovery_is_due(const char *dir)
 {
 	struct ckpt_slot slot;
 	bool any, due;
-	if (examine(dir, &slot, &any, &due) == ERR_NONE && !due)
+	if (examine(dir, &slot, &any, &due) != ERR_NONE) {
+		diag_error("cannot read the checkpoint file", D_C("dir", dir), D_C("why", strerror(errno)));
+		return true;
+	}
+	if (!due)
 		return false;
 	diag_error(
 	    "the store was not closed before the machine went down; start the broker once to put it right",
