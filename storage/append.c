@@ -68,7 +68,7 @@ append_flush(struct store_txn *txn)
 {
 	enum err e = ERR_NONE;
 	for (int32_t i = 0; i < txn->touched_n && e == ERR_NONE; i++)
-		e = append_flush_run(txn, &txn->touched[i]);
+		e = append_flush_run(txn, txn->touched[i]);
 	return e;
 }
 

@@ -129,8 +129,8 @@ find_touched(struct store_txn *txn, uint32_t topic, uint32_t index)
 {
 	/* A turn touches a few dozen partitions at most; the newest is the likeliest. */
 	for (int32_t i = txn->touched_n - 1; i >= 0; i--)
-		if (txn->touched[i].index == index && txn->touched[i].topic == topic)
-			return &txn->touched[i];
+		if (txn->touched[i]->index == index && txn->touched[i]->topic == topic)
+			return txn->touched[i];
 	return NULL;
 }
 
@@ -162,19 +162,6 @@ part_load(struct store_txn *txn, uint32_t topic, uint32_t index, struct part *ou
 	return ERR_NONE;
 }
 
-static void
-make_room(struct store_txn *txn)
-{
-	if (txn->touched_n < txn->touched_cap)
-		return;
-	int32_t cap = txn->touched_cap > 0 ? txn->touched_cap * 2 : 16;
-	struct touched *bigger = arena_array(&txn->arena, (size_t)cap, sizeof(*bigger));
-	if (txn->touched_n > 0)
-		memcpy(bigger, txn->touched, (size_t)txn->touched_n * sizeof(*bigger));
-	txn->touched = bigger;
-	txn->touched_cap = cap;
-}
-
 /* Rows of a topic that was deleted a moment ago would never be freed. */
 static enum err
 check_topic(struct store_txn *txn, uint32_t topic)
@@ -199,8 +186,9 @@ part_touch(struct store_txn *txn, uint32_t topic, uint32_t index, struct touched
 		e = load_row(txn, topic, index, &part);
 	if (e != ERR_NONE)
 		return e;
-	make_room(txn);
-	*out = &txn->touched[txn->touched_n++];
+	txn->touched = arena_grow(&txn->arena, txn->touched, txn->touched_n, sizeof(*txn->touched));
+	*out = arena_alloc(&txn->arena, sizeof(**out));
+	txn->touched[txn->touched_n++] = *out;
 	**out = (struct touched){ .topic = topic, .index = index, .part = part };
 	return ERR_NONE;
 }
@@ -209,7 +197,7 @@ enum err
 part_flush(struct store_txn *txn)
 {
 	for (int32_t i = 0; i < txn->touched_n; i++) {
-		struct touched *touched = &txn->touched[i];
+		struct touched *touched = txn->touched[i];
 		if (!touched->changed)
 			continue;
 		uint8_t key[KEY_PART_BYTES], row[PART_BYTES];

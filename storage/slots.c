@@ -35,16 +35,27 @@ store_slot_in_lock(const struct store_shared *shared, int slot, int64_t *held_si
 static bool
 another_waits(const struct store_shared *shared, int slot)
 {
-	for (int i = 0; i < STORE_SLOTS; i++)
+	int n = (int)atomic_load(&shared->slots_used);
+	for (int i = 0; i < n; i++)
 		if (i != slot && atomic_load_explicit(&shared->slot[i].waiting, memory_order_relaxed) != 0)
 			return true;
 	return false;
+}
+
+/* Before a slot says anything, it is among those that are looked at. */
+static void
+be_seen(struct store_shared *shared, int slot)
+{
+	uint32_t used = atomic_load(&shared->slots_used), wanted = (uint32_t)slot + 1;
+	while (used < wanted && !atomic_compare_exchange_weak(&shared->slots_used, &used, wanted))
+		;
 }
 
 void
 slots_wait(struct store_shared *shared, int slot)
 {
 	struct timespec nap = { .tv_nsec = NAP_NS };
+	be_seen(shared, slot);
 	for (int i = 0; i < NAPS_MAX; i++) {
 		if (atomic_load(&shared->last_writer) != (uint32_t)slot || !another_waits(shared, slot))
 			break;

@@ -69,6 +69,7 @@ struct store_shared {
 	_Atomic uint32_t disk_full;   /* appends are refused, all that frees space goes on */
 	_Atomic uint64_t room_bytes;  /* estimate of what still fits, for metrics */
 	_Atomic uint32_t last_writer; /* slot of who committed last, for fairness */
+	_Atomic uint32_t slots_used;  /* slots from here on have never wanted the lock */
 	struct store_slot {
 		_Atomic uint32_t waiting;      /* wants the writer lock */
 		_Atomic int64_t held_since_ns; /* monotonic; 0: does not hold it */

@@ -30,8 +30,8 @@ struct store_txn {
 	bool changed; /* something was written: the commit will have a number of its own */
 	bool failed;
 	struct arena arena;      /* lives as long as the transaction */
-	struct touched *touched; /* partitions with changes not yet in their rows: partition.h */
-	int32_t touched_n, touched_cap;
+	struct touched **touched; /* partitions with changes not yet in their rows: partition.h */
+	int32_t touched_n;
 	uint64_t appended_bytes;
 	uint64_t file_end;     /* when it began */
 	int64_t now_ms;        /* wall clock, read once when first needed; 0: not yet */
