@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/stall.h"
 #include "storage/store.h"
 
 /* Partitions are told apart by a hash here: a collision costs a needless look, never a missed one. */
@@ -34,6 +35,8 @@ struct shared_slot {
 	    look; /* others: look at your waiting fetches; LOOK_ALL: at each, whatever `appended` says */
 	_Atomic uint32_t asleep; /* the process itself: nobody wakes it but through its eventfd */
 	_Atomic uint32_t turn;   /* the process itself: turns of its loop; 0: it still starts */
+	struct stalls turns;     /* worker: from waking to going back to sleep */
+	struct stalls store; /* worker: of each turn that wrote, waiting for the writer lock and writing */
 	_Atomic uint64_t
 	    waits[WAIT_HASHES / 64]; /* worker: hashes of partitions that its parked fetches wait for */
 };

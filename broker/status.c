@@ -7,6 +7,22 @@
 #include "common/clock.h"
 #include "common/diag.h"
 
+static void
+say_stalls(const struct child *child, const struct shared_slot *slot)
+{
+	const struct stalls *turns = &slot->turns, *store = &slot->store;
+
+	diag_info("status of a loop", D_C("process", child->name), D_INT("turns", stall_n(turns)),
+		  D_INT("turn_p50_us", stall_us(turns, 0.5)), D_INT("turn_p99_us", stall_us(turns, 0.99)),
+		  D_INT("turn_p999_us", stall_us(turns, 0.999)),
+		  D_INT("turn_max_us", atomic_load(&turns->max_us)),
+		  D_INT("turns_over_5ms", atomic_load(&turns->long_n)), D_INT("writes", stall_n(store)),
+		  D_INT("store_p50_us", stall_us(store, 0.5)), D_INT("store_p99_us", stall_us(store, 0.99)),
+		  D_INT("store_p999_us", stall_us(store, 0.999)),
+		  D_INT("store_max_us", atomic_load(&store->max_us)),
+		  D_INT("store_over_5ms", atomic_load(&store->long_n)));
+}
+
 void
 status_of_processes(const struct children *c)
 {
@@ -23,6 +39,8 @@ status_of_processes(const struct children *c)
 				  D_INT("pid", child->pid), D_INT("up_s", (now - child->started_ms) / 1000),
 				  D_INT("ended", atomic_load(&slot->restarts)),
 				  D_INT("connections", atomic_load(&slot->connections)));
+		if (child->kind == CHILD_WORKER && child->pid != 0)
+			say_stalls(child, slot);
 	}
 }
 

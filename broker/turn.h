@@ -28,6 +28,7 @@ struct turn {
 	uint32_t
 	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
 	int touched_n;
+	int64_t store_ns;         /* that this turn has spent in the store, writing */
 	int64_t held_up_since_ms; /* since when jobs wait for a checkpointer; 0: they do not */
 	bool clean;               /* this transaction leaves work for the cleaner */
 	bool touched_all;         /* more than fit */

@@ -140,6 +140,16 @@ leave_if_done(struct worker *w)
 	exit(0);
 }
 
+/* How long clients with other wishes had to wait for this turn, and for the store's part in it. */
+static void
+count_stalls(struct worker *w)
+{
+	stall_add(&w->slot->turns, clock_monotonic_ns() - w->awake_since_ns);
+	if (w->turn.store_ns > 0)
+		stall_add(&w->slot->store, w->turn.store_ns);
+	w->turn.store_ns = 0;
+}
+
 /* The loop is about to block: finish the turn, say that we sleep, and look once more (wakeup.h). */
 static void
 on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
@@ -152,6 +162,7 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
 		wakeup_sleep(&w->base.family->wakeup, w->base.slot);
 	} while (has_work(w));
 	leave_if_done(w);
+	count_stalls(w);
 }
 
 static void
@@ -160,6 +171,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *watcher, int revents)
 	struct worker *w = watcher->data;
 
 	(void)loop, (void)revents;
+	w->awake_since_ns = clock_monotonic_ns();
 	child_loop_awake(&w->base);
 }
 
@@ -347,6 +359,9 @@ worker_main(struct family *family, int slot)
 	for (size_t i = 0; i < WAIT_HASHES / 64; i++)
 		atomic_store(&w->slot->waits[i], 0); /* those of a predecessor */
 	atomic_store(&w->slot->wants_commit, 0);
+	stall_clear(&w->slot->turns);
+	stall_clear(&w->slot->store);
+	w->awake_since_ns = clock_monotonic_ns();
 	child_loop_start(&w->base, family, slot);
 	w->store = child_store(family, slot);
 	watch(w);

@@ -45,6 +45,7 @@ struct worker {
 	size_t pending_bytes; /* answers that sockets did not take yet */
 
 	struct turn turn;
+	int64_t awake_since_ns;         /* when this turn of the loop began */
 	struct list parked;             /* jobs that wait for their commit to be durable, oldest first */
 	struct waits waits;             /* fetches that wait for data */
 	struct coordinator coordinator; /* the groups that are ours */
