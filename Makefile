@@ -38,6 +38,10 @@ CC       := clang-14
 # An empty view may begin at NULL, and NULL + 0 is NULL for every compiler there is: not for clang's pointer-overflow.
 OPTIMIZE := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow \
 	    -fno-sanitize-recover=undefined -fno-omit-frame-pointer -DFORKA_SANITIZED
+else ifdef FAULTS
+# Nobody ships it: whoever passes a named point may be told to die there (common/faultpoint.h).
+BUILD    ?= build/faults
+OPTIMIZE := -O1 -g -DFORKA_FAULTS
 else ifdef COVERAGE
 BUILD    ?= build/coverage
 OPTIMIZE := -O0 -g --coverage -DFORKA_COVERAGE
@@ -187,6 +191,11 @@ unit: $(UNIT) $(if $(T),,$(BUILD)/broker) ## run the unit tests (cmocka); T="str
 
 integration: $(BUILD)/broker ## run clients that others wrote against a broker; S="kcat python" runs only those suites
 	@$(TEST_ENV) integration/run $(S)
+
+.PHONY: chaos
+chaos: $(BUILD)/broker ## storms of SIGKILL at random and at every named point, for STORM_SECONDS (600); STORM_SEED=n
+	@cd integration/chaos && PYTHONPATH=../lib BROKER=$(abspath $(BUILD)/broker) STORM_SECONDS=$${STORM_SECONDS:-600} \
+		/usr/bin/python3 -u storm.py
 
 # ---- Sanitizers, fuzzing, coverage ------------------------------------------------------------------------------
 

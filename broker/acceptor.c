@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define UNDER_WAY_MOST    64    /* connections in a worker's socket */
 #define WORKERS_PAUSE_S   0.002 /* until a worker has taken some, or is there again */
@@ -66,8 +67,11 @@ static void
 send_to(struct acceptor *a, int slot, int fd, uint8_t listener)
 {
 	atomic_fetch_add(&a->family->shared->slot[slot].handed, 1);
-	if (handoff_send(&a->family->handoff[slot], fd, listener))
+	FAULT_POINT("handoff.counted");
+	if (handoff_send(&a->family->handoff[slot], fd, listener)) {
+		FAULT_POINT("handoff.sent");
 		return;
+	}
 	atomic_fetch_sub(&a->family->shared->slot[slot].handed, 1);
 	diag_warn("connection refused: it cannot be handed over", D_INT("worker", slot),
 		  D_C("reason", strerror(errno)));

@@ -14,6 +14,7 @@
 
 #include "broker/child_loop.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define REAP_EVERY_S 10.0
 
@@ -62,6 +63,7 @@ checkpoint(void)
 		_exit(CHILD_HOPELESS);
 	}
 	wake_workers();
+	FAULT_POINT("checkpoint.told");
 	ev_timer_again(cp.base.loop, &cp.interval);
 }
 

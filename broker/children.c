@@ -12,6 +12,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  10000
@@ -104,9 +105,11 @@ spawn(struct children *c, int slot)
 	}
 	if (pid == 0) {
 		child_become(c->family, child, supervisor);
+		FAULT_POINT("child.forked");
 		kinds[child->kind].main(c->family, slot);
 		_exit(1);
 	}
+	FAULT_POINT("supervisor.forked");
 	child->pid = pid;
 	child->started_ms = clock_monotonic_ms();
 	atomic_store(&c->family->shared->slot[slot].pid, pid);

@@ -17,6 +17,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define BUCKETS 1024
 
@@ -111,5 +112,6 @@ connection_serve_internal(struct connection *c, const uint8_t *frame, size_t byt
 	if (bytes <= n)
 		return false;
 	c->client_host = (struct str){ .at = (const char *)frame + 1, .n = frame[0] };
+	FAULT_POINT("forward.taken");
 	return dispatch(c, frame + n, bytes - n);
 }

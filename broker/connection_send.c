@@ -17,6 +17,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define GATHER_BYTES (256 * 1024) /* answers that are sent together */
 #define IOV_AT_ONCE  1024
@@ -107,8 +108,13 @@ send_answers(struct connection *c)
 	frame_reset(frame);
 	gather_answers(c, frame, &sent);
 	any = !list_is_empty(&sent);
-	if (frame_size(frame) > 0)
+	if (frame_size(frame) > 0) {
+		FAULT_POINT("answer.due");
 		send_frame(c, frame);
+		FAULT_POINT("answer.sent");
+		if (c->internal)
+			FAULT_POINT("forward.answered");
+	}
 	LIST_EACH (&sent, it)
 		call_end(LIST_OF(it, struct call, in_connection));
 	return any;

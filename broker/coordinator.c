@@ -8,6 +8,7 @@
 #include "broker/worker.h"
 #include "common/check.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 /* --- beginning and end --------------------------------------------------------------------------------- */
 
@@ -44,6 +45,7 @@ coordinator_start(struct worker *w)
 		last = stored.number;
 		if (stored.empty_since_ms < 0 && coordinator_owner(w, stored.id) == w->base.slot)
 			coordinator_done(coordinator_find(w, stored.id));
+		FAULT_POINT("coordinator.loads");
 		arena_reset(&arena);
 	}
 	arena_free(&arena);

@@ -15,6 +15,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 static struct group_event *
 event_new(struct coordinator_slot *slot)
@@ -174,6 +175,7 @@ save_done(struct job *job)
 {
 	struct group_event *e = event_of(job);
 
+	FAULT_POINT("group.saved");
 	e->ready = true;
 	coordinator_done(e->slot);
 }

@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "common/check.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define RECEIVE_BYTES (64 * 1024)
 #define KEEP_BYTES    (1024 * 1024) /* a larger buffer is not kept for what comes next */
@@ -90,6 +91,7 @@ take_answer(struct forward_link *l, const uint8_t *frame, size_t bytes)
 		return;
 	int head = response_header_decode(frame, bytes, f->call->api, f->call->version, &id);
 	CHECK(head >= 0);
+	FAULT_POINT("forward.received");
 	list_remove(&f->in_link);
 	f->answered(f, frame + head, bytes - (size_t)head);
 }
@@ -230,6 +232,7 @@ forward_send(struct call *call, int owner, struct forwarded *f, const void *body
 	list_append(bucket(l, f->id), &f->in_link);
 	put_request(&l->out, call, f->id, body, bytes);
 	flush(l);
+	FAULT_POINT("forward.sent");
 }
 
 void

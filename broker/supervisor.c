@@ -30,6 +30,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define DRAIN_DEADLINE_S 4.5 /* SIGTERM to exit within five seconds */
 
@@ -119,11 +120,13 @@ on_child(struct ev_loop *loop, ev_signal *w, int revents)
 	int slot, status;
 
 	(void)loop, (void)w, (void)revents;
-	while ((slot = children_wait(&sv.children, &status)) >= 0)
+	while ((slot = children_wait(&sv.children, &status)) >= 0) {
+		FAULT_POINT("supervisor.reaped");
 		if (WIFSTOPPED(status) || WIFCONTINUED(status))
 			watch_hear(&sv.watch, slot, status);
 		else
 			bury(slot, status);
+	}
 	watch_wake(&sv.watch);
 	advance();
 }
@@ -202,6 +205,7 @@ start_draining(void)
 	children_signal(&sv.children, CHILD_CLEANER, SIGTERM);
 	ev_timer_set(&sv.deadline, DRAIN_DEADLINE_S, 0);
 	ev_timer_start(sv.loop, &sv.deadline);
+	FAULT_POINT("supervisor.drains");
 }
 
 static bool
@@ -225,6 +229,7 @@ advance(void)
 		atomic_store(&sv.family.shared->finish, 1);
 		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
 		state_set(FINISHING);
+		FAULT_POINT("supervisor.finishes");
 	}
 	if (sv.state == FINISHING && children_running(&sv.children, CHILD_CHECKPOINTER) == 0) {
 		state_set(DONE);

@@ -4,6 +4,7 @@
 #include "broker/worker.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define HELD_UP_MOST_MS 3000
 
@@ -116,6 +117,7 @@ commit_batch(struct worker *w, struct list *batch, uint64_t *commit)
 	w->turn.touched_all = false;
 	w->turn.clean = false;
 	write_jobs(batch, txn);
+	FAULT_POINT("turn.written");
 	if (store_failed(txn)) {
 		store_abort(txn);
 		err = ERR_KAFKA_STORAGE_ERROR;
@@ -139,11 +141,13 @@ write_batch(struct worker *w, struct list *batch)
 		fail_batch(batch, err);
 		return;
 	}
+	FAULT_POINT("turn.committed");
 	waits_tell(w, w->turn.touched, w->turn.touched_n, w->turn.touched_all, commit);
 	if (atomic_load(&w->shared->dozing))
 		wakeup_send(&w->base.family->wakeup, w->config->workers);
 	if (w->turn.clean)
 		call_the_cleaner(w);
+	FAULT_POINT("turn.told");
 	settle_batch(w, batch, commit);
 }
 

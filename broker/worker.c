@@ -9,6 +9,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
+#include "common/faultpoint.h"
 
 #define STALLED_MS   5000
 #define DRAIN_MOST_S 3.0 /* a client that does not take its last answers */
@@ -192,8 +193,10 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 	(void)loop, (void)revents;
 	while ((result = handoff_receive(&w->base.family->handoff[w->base.slot], &fd, &listener)) !=
 	       HANDOFF_NOTHING) {
+		FAULT_POINT("handoff.taken");
 		if (result == HANDOFF_CONNECTION)
 			connection_open(w, fd, listener);
+		FAULT_POINT("handoff.opened");
 		atomic_fetch_add(&w->slot->taken,
 				 1); /* after it counts as ours: never uncounted in between */
 		if (result == HANDOFF_LOST)
@@ -249,6 +252,7 @@ on_leave(void *arg)
 	LIST_EACH (&w->connections, it)
 		connection_drain(LIST_OF(it, struct connection, in_worker));
 	coordinator_drain(w);
+	FAULT_POINT("worker.drains");
 	ev_timer_init(&enough, on_drained_enough, DRAIN_MOST_S, 0);
 	enough.data = w;
 	ev_timer_start(w->base.loop, &enough);
@@ -363,10 +367,13 @@ worker_main(struct family *family, int slot)
 	stall_clear(&w->slot->store);
 	w->awake_since_ns = clock_monotonic_ns();
 	child_loop_start(&w->base, family, slot);
+	FAULT_POINT("worker.started");
 	w->store = child_store(family, slot);
+	FAULT_POINT("worker.opened");
 	watch(w);
 	coordinator_start(w);
 	forward_start(w);
+	FAULT_POINT("worker.ready");
 	worker_read_end(w);
 	ev_run(w->base.loop, 0);
 	_exit(1);

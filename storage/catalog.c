@@ -8,6 +8,7 @@
 #include "storage/txn.h"
 
 #include "common/clock.h"
+#include "common/faultpoint.h"
 #include "storage/env.h"
 
 #define NAME_MAX_BYTES 249
@@ -305,6 +306,7 @@ topic_create(struct store_txn *txn, struct str name, int32_t partitions, const s
 		e = put_topic(txn, &topic);
 	if (e == ERR_NONE)
 		e = put_names(txn, &topic);
+	FAULT_POINT("topic.created");
 	return e == ERR_NONE ? topic_by_number(txn, topic.number, arena, out) : e;
 }
 
@@ -349,5 +351,6 @@ topic_delete(struct store_txn *txn, const struct topic *topic)
 		e = txn_del(txn, TABLE_TID, now.id.b, sizeof(now.id.b));
 	if (e == ERR_NONE)
 		e = txn_del(txn, TABLE_TOPIC, key, sizeof(key));
+	FAULT_POINT("topic.deleted");
 	return e == ERR_NONE ? txn_put(txn, TABLE_SYS, gone, sizeof(gone), "", 0) : e;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/diag.h"
+#include "common/faultpoint.h"
 #include "storage/env.h"
 #include "storage/slots.h"
 
@@ -39,6 +40,7 @@ pin_newest(struct store *store)
 	      ckptfile_meta_commit(c->next.meta[1], &in_metas[1]));
 	CHECK(c->next.commit == (in_metas[0] > in_metas[1] ? in_metas[0] : in_metas[1]));
 	atomic_store(&store->shared->syncing, c->next.commit);
+	FAULT_POINT("checkpoint.pinned");
 	return ERR_NONE;
 }
 
@@ -102,6 +104,7 @@ sync_and_record(struct store *store, bool clean)
 		diag_error("the disk failed", D_C("why", strerror(errno)), D_C("dir", store->dir));
 		return ERR_KAFKA_STORAGE_ERROR;
 	}
+	FAULT_POINT("checkpoint.synced");
 	enum err e = open_side_file(store);
 	if (e != ERR_NONE)
 		return e;
@@ -122,7 +125,9 @@ checkpoint_finish(struct store *store, bool clean)
 	enum err e = sync_and_record(store, clean);
 	if (e != ERR_NONE)
 		return e; /* whoever asked stops the broker: what a failed sync left on disk is unknown */
+	FAULT_POINT("checkpoint.recorded");
 	atomic_store(&store->shared->durable, c->next.commit);
+	FAULT_POINT("checkpoint.published");
 	if (c->pin != NULL)
 		mdb_txn_abort(c->pin);
 	c->pin = c->next_pin;
@@ -168,9 +173,13 @@ store_finish(struct store *store)
 		return ERR_NONE;
 	/* The mark is needed even where nothing was committed since the last checkpoint. */
 	store->checkpoint.any = false;
+	FAULT_POINT("finish.begun");
 	bool due;
 	enum err e = checkpoint_begin(store, &due);
-	return e == ERR_NONE ? checkpoint_finish(store, true) : e;
+	if (e == ERR_NONE)
+		e = checkpoint_finish(store, true);
+	FAULT_POINT("finish.marked");
+	return e;
 }
 
 void

@@ -13,6 +13,7 @@
  * when all of it is old, as Kafka's active segment does; so that a slow partition's span does not stay
  * open for ever, it is closed after a quarter of the retention time.
  */
+#include "common/faultpoint.h"
 #include "storage/env.h"
 #include "storage/expiry.h"
 #include "storage/producers.h"
@@ -364,16 +365,30 @@ do_task(struct store_txn *txn, struct clean_round *round, const struct clean_rul
 {
 	bool changed = true;
 	enum err e = ERR_NONE;
-	if (task->kind == TASK_TOPIC)
+	switch (task->kind) {
+	case TASK_TOPIC:
 		e = free_topic(txn, task->topic);
-	else if (task->kind == TASK_GONE_GROUP)
+		FAULT_POINT("clean.topic");
+		break;
+	case TASK_GONE_GROUP:
 		e = free_group(txn, task->group);
-	else if (task->kind == TASK_GROUP)
+		FAULT_POINT("clean.group");
+		break;
+	case TASK_GROUP:
 		e = expiry_run(txn, round, rules, LOOK_ROWS_MAX, ROWS_MAX, &changed);
-	else if (task->kind == TASK_PARTITION)
+		FAULT_POINT("clean.offsets");
+		break;
+	case TASK_PARTITION:
 		e = clean_partition(txn, task->topic, task->index, rules, &changed);
-	else
+		FAULT_POINT("clean.partition");
+		break;
+	case TASK_PRODUCERS:
 		e = clean_producers(txn, round, rules);
+		FAULT_POINT("clean.producers");
+		break;
+	case TASK_NONE:
+		break;
+	}
 	/* What the snapshot promised is not there any more: do not look at it again in this round. */
 	if (e == ERR_NONE && !changed)
 		step_over(round, task->kind == TASK_GROUP ? KEY_OFFS_BYTES : KEY_PART_BYTES);

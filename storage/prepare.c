@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/diag.h"
+#include "common/faultpoint.h"
 #include "storage/env.h"
 #include "storage/partition.h"
 
@@ -75,8 +76,10 @@ prepare_checkpointed(struct store *store)
 	enum err e = store_checkpoint(store);
 	if (e != ERR_NONE)
 		return e;
+	FAULT_POINT("prepare.checkpointed");
 	store_reap(store);
 	e = tables(store);
+	FAULT_POINT("prepare.mended");
 	return e == ERR_NONE ? store_checkpoint(store) : e;
 }
 
@@ -88,6 +91,7 @@ store_prepare(struct store *store)
 	if (e != ERR_NONE)
 		return e;
 	reserve_keep(store);
+	FAULT_POINT("prepare.durable");
 	atomic_store(&store->shared->writes_ok, 1);
 	return ERR_NONE;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/diag.h"
+#include "common/faultpoint.h"
 #include "storage/backup.h"
 #include "storage/ckptfile.h"
 #include "storage/store.h"
@@ -82,10 +83,12 @@ static bool
 put_back(int fd, const struct ckpt_slot *slot)
 {
 	for (int i = 0; i < 2; i++) {
+		FAULT_POINT("recovery.writes");
 		off_t at = (off_t)i * slot->page_bytes;
 		if (pwrite(fd, slot->meta[i], CKPT_META_BYTES, at) != CKPT_META_BYTES)
 			return false;
 	}
+	FAULT_POINT("recovery.written");
 	return fsync(fd) == 0;
 }
 

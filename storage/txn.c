@@ -1,6 +1,7 @@
 #include "storage/txn.h"
 
 #include "common/clock.h"
+#include "common/faultpoint.h"
 #include "storage/append.h"
 #include "storage/env.h"
 #include "storage/partition.h"
@@ -189,6 +190,7 @@ store_commit(struct store_txn *txn, uint64_t *commit)
 		store_abort(txn);
 		return e;
 	}
+	FAULT_POINT("commit.due");
 	bool changed = txn->changed;
 	/*
 	 * The engine gives no number to a commit that changes nothing: then it is the newest one's that
@@ -199,6 +201,7 @@ store_commit(struct store_txn *txn, uint64_t *commit)
 		e = env_error(store, mdb_txn_commit(txn->mdb), "commit"); /* ends it also on failure */
 	else
 		mdb_txn_abort(txn->mdb);
+	FAULT_POINT("commit.made");
 	if (changed && e == ERR_NONE)
 		reserve_note_growth(store, txn->file_end);
 	end_write(txn);

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import os
-import random
 import re
 import select
 import signal
@@ -12,7 +11,7 @@ import time
 
 from harness import patience, procs, wire
 from harness.broker import Broker
-from harness.cases import Skip, case, equal, eventually, note, run_cases
+from harness.cases import case, equal, eventually, note, run_cases
 from load import Load, all_back, create, judge, number_of, read_all, serving_me
 
 from confluent_kafka import Consumer, TopicPartition
@@ -299,29 +298,6 @@ def back_off():
         assert gaps_ms[0] < AT_ONCE_MS * patience.factor(), gaps_ms
         assert gaps_ms[5] > 400 and gaps_ms[5] > gaps_ms[3] > gaps_ms[1], gaps_ms
         assert gaps_ms[5] < 12_000 * patience.factor(), gaps_ms
-
-
-@case("a storm: sixteen deaths of any process under producers and a consumer", timeout_s=90)
-def storm():
-    with Broker().expect_deaths() as broker:
-        create(broker, "t", 4)
-        create(broker, "u", 2)
-        chance = random.Random(20261122)
-        with Load(broker, "t", 4, IDEMPOTENT) as load, Load(broker, "u", 2, ONE) as other:
-            killed = []
-            for _ in range(16):
-                load.wait(500)
-                name, pid = chance.choice(sorted(broker.children().items()))
-                with contextlib.suppress(ProcessLookupError):
-                    kill(pid)
-                killed.append(name)
-            load.wait(1000)
-            other.wait(1000)
-        note("killed " + " ".join(killed))
-        note(f"longest wait for an acknowledgement {load.longest_s * 1000:.0f} ms")
-        judge(broker, load, True)
-        judge(broker, other, False)
-        all_back(broker)
 
 
 run_cases()

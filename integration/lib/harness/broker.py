@@ -29,10 +29,11 @@ def on_loopback(port):
 
 
 class Broker:
-    def __init__(self, workers=4, options=(), data=None, port=None, arguments=None):
+    def __init__(self, workers=4, options=(), data=None, port=None, arguments=None, program=None, environment=None):
         """
         options: further arguments of the command line. data: a folder that stays; default: temporary.
         arguments: the whole command line, for who tells the broker its workers, port and data in another way.
+        program, environment: others than the broker under test and our own.
         """
         self.workers = workers
         self.options = list(options)
@@ -41,6 +42,8 @@ class Broker:
         self.log_path = os.path.join(self.temporary, "log")
         self.port = port or procs.free_port()
         self.arguments = arguments
+        self.program = program or patience.broker_path()
+        self.environment = environment
         self.process = None
         self.first_workers = {}
         self.deaths_expected = False
@@ -57,7 +60,7 @@ class Broker:
 
     def command(self):
         usual = ["-w", str(self.workers), *on_loopback(self.port), "-d", self.data, *self.options]
-        return [patience.broker_path(), *(self.arguments or usual)]
+        return [self.program, *(self.arguments or usual)]
 
     def spawn(self):
         """Start it without waiting. The log of a restarted broker is appended."""
@@ -67,6 +70,7 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self.environment,
                 start_new_session=True,  # Ctrl-C is for the test run, which stops the broker itself
                 preexec_fn=procs.die_with_parent,
             )
