@@ -156,9 +156,10 @@ walk_next(struct walk *w)
 
 /* As near as the header leads. */
 static struct log_position
-whole_batch(const struct run_batch *batch)
+whole_batch(const struct run_batch *batch, int64_t from)
 {
-	return (struct log_position){ .offset = batch->base_offset, .timestamp = batch->max_timestamp };
+	int64_t offset = batch->base_offset < from ? from : batch->base_offset;
+	return (struct log_position){ .offset = offset, .timestamp = batch->max_timestamp };
 }
 
 static bool
@@ -172,18 +173,19 @@ spend(struct store_txn *txn, size_t bytes)
 enum found { FOUND, FOUND_NONE, FOUND_UNKNOWN };
 
 /*
- * The first record whose timestamp is >= t; none, in spite of the header; or unknown: compressed by a
- * client, never opened by us, and damaged, or too large.
+ * The first record at or behind `from` (the log may begin within the batch) whose timestamp is >= t; none,
+ * in spite of the header; or unknown: compressed by a client, never opened by us, and damaged, or too large.
  */
 static enum found
-find_record(struct store_txn *txn, const struct batch *batch, int64_t timestamp_ms, struct log_position *out)
+find_record(struct store_txn *txn, const struct batch *batch, int64_t from, int64_t timestamp_ms,
+	    struct log_position *out)
 {
 	struct heads heads;
 	struct record_head head;
 	bool found = false;
 	heads_open(&heads, batch, SEARCHED_BYTES_MAX - txn->searched_bytes);
 	while (!found && heads_next(&heads, &head))
-		found = head.timestamp >= timestamp_ms;
+		found = head.offset >= from && head.timestamp >= timestamp_ms;
 	if (found)
 		*out = (struct log_position){ .offset = head.offset, .timestamp = head.timestamp };
 	bool none = !found && heads_end(&heads) == CODEC_ENDED;
@@ -195,7 +197,7 @@ find_record(struct store_txn *txn, const struct batch *batch, int64_t timestamp_
 static bool
 find_in_batch(struct walk *w, int64_t timestamp_ms, struct log_position *out)
 {
-	*out = whole_batch(&w->batch);
+	*out = whole_batch(&w->batch, w->from);
 	if (!spend(w->scan.txn, (size_t)w->batch.bytes))
 		return true;
 	uint8_t *copy = malloc((size_t)w->batch.bytes);
@@ -204,7 +206,7 @@ find_in_batch(struct walk *w, int64_t timestamp_ms, struct log_position *out)
 	enum found found = FOUND_UNKNOWN;
 	if (run_walk_copy(&w->run, w->batch_pos, copy, w->batch.bytes) &&
 	    batch_parse(copy, (size_t)w->batch.bytes, &batch))
-		found = find_record(w->scan.txn, &batch, timestamp_ms, out);
+		found = find_record(w->scan.txn, &batch, w->from, timestamp_ms, out);
 	free(copy);
 	if (found == FOUND_NONE)
 		*out = (struct log_position){ .offset = -1, .timestamp = -1 };

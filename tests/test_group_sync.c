@@ -56,6 +56,21 @@ followers_wait_for_the_leader(void **state)
 }
 
 static void
+a_follower_assigns_nothing(void **state)
+{
+	(void)state;
+	struct ask *m[2];
+	make_completing(m, 2);
+	struct ask *b = ask_sync(m[1], give(m[1], "all"));
+	assert_waits(b);
+	assert_false(was_saved);
+	assert_state(GROUP_COMPLETING_REBALANCE);
+	ask_sync(m[0], give(m[0], "all"));
+	assert_told(b, ERR_NONE);
+	assert_string_equal(b->assignment, "");
+}
+
+static void
 sync_errors(void **state)
 {
 	(void)state;
@@ -572,6 +587,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, group_setup, group_teardown)
 	const struct CMUnitTest tests[] = {
 		T(followers_wait_for_the_leader),
+		T(a_follower_assigns_nothing),
 		T(sync_errors),
 		T(sync_names_the_protocol),
 		T(a_repeated_sync_takes_the_place_of_the_first),

@@ -275,6 +275,29 @@ test_offsets_round_trip(void **state)
 	fixture_end(&f);
 }
 
+/* What cannot be read is not "nothing was committed": the consumer would begin anew. */
+static void
+test_a_damaged_offset_is_no_absent_one(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	struct stored_offset found;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	struct topic t = fixture_topic(&f, "t", 1);
+	uint32_t g = number(&f, STR("g"));
+	uint8_t key[KEY_OFFS_BYTES];
+	key_offs(key, g, t.number, 0);
+	struct store_txn *txn = fixture_write(&f);
+	MUST(pieces_put(txn, TABLE_OFFS, key, sizeof(key), (struct bytes){ .at = key, .n = 3 }));
+	fixture_commit(txn);
+	txn = fixture_read(&f);
+	test_stderr_begin();
+	assert_int_equal(offsets_fetch(txn, g, t.number, 0, &f.arena, &found), ERR_KAFKA_STORAGE_ERROR);
+	assert_non_null(strstr(test_stderr_end(), "read a committed offset"));
+	store_read_end(txn);
+	fixture_end(&f);
+}
+
 #define DAY_MS INT64_C(86400000)
 
 static struct clean_rules
@@ -601,6 +624,7 @@ main(void)
 		cmocka_unit_test(test_ids_that_collide_are_told_apart),
 		cmocka_unit_test(test_a_damaged_row_hides_nothing_else),
 		cmocka_unit_test(test_offsets_round_trip),
+		cmocka_unit_test(test_a_damaged_offset_is_no_absent_one),
 		cmocka_unit_test(test_deleted_topics_and_groups_leave_nothing),
 		cmocka_unit_test(test_a_full_disk_takes_nothing_new),
 		cmocka_unit_test(test_what_fails_changes_nothing),
