@@ -35,19 +35,23 @@ coordinator_start(struct worker *w)
 {
 	struct arena arena = ARENA_EMPTY;
 	struct stored_group stored;
+	enum err e;
 
 	for (int i = 0; i < COORDINATOR_BUCKETS; i++)
 		list_init(&w->coordinator.slots[i]);
 	list_init(&w->coordinator.expecting);
 	w->coordinator.bytes_left = COORDINATOR_BYTES;
 	coordinator_reloaded(w);
-	for (uint32_t last = 0; groups_after(worker_read(w), last, &arena, &stored);) {
+	for (uint32_t last = 0; groups_after(worker_read(w), last, &arena, &stored, &e);) {
 		last = stored.number;
 		if (stored.empty_since_ms < 0 && coordinator_owner(w, stored.id) == w->base.slot)
 			coordinator_done(coordinator_find(w, stored.id));
 		FAULT_POINT("coordinator.loads");
 		arena_reset(&arena);
 	}
+	/* Others are loaded when somebody asks for them; only members that never come back are not missed until then. */
+	if (e != ERR_NONE)
+		diag_error("not all groups could be loaded at the start", D_INT("worker", w->base.slot));
 	arena_free(&arena);
 }
 

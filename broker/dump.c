@@ -160,9 +160,10 @@ static enum err
 add_topics(struct store_txn *txn, struct table *table)
 {
 	struct topic topic;
-	for (struct str last = STR_NULL; topic_after(txn, last, table->arena, &topic);) {
+	enum err e;
+	for (struct str last = STR_NULL; topic_after(txn, last, table->arena, &topic, &e);) {
 		struct totals totals;
-		enum err e = sum_partitions(txn, &topic, &totals);
+		e = sum_partitions(txn, &topic, &totals);
 		if (e != ERR_NONE)
 			return e;
 		last = str_keep(table->arena, topic.name);
@@ -176,7 +177,7 @@ add_topics(struct store_txn *txn, struct table *table)
 		};
 		table_add(table, cells);
 	}
-	return ERR_NONE;
+	return e;
 }
 
 static enum err

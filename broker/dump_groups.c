@@ -73,7 +73,7 @@ add_groups(struct store *store, uint32_t *last, struct table *table, bool *more)
 		return e;
 	*more = true;
 	while (table->row_n < ROWS_MAX && table->arena->used < BYTES_MAX) {
-		*more = groups_after(txn, *last, &arena, &stored);
+		*more = groups_after(txn, *last, &arena, &stored, &e);
 		if (!*more)
 			break;
 		add_group(&stored, table);
@@ -82,7 +82,7 @@ add_groups(struct store *store, uint32_t *last, struct table *table, bool *more)
 	}
 	store_read_end(txn);
 	arena_free(&arena);
-	return ERR_NONE;
+	return e;
 }
 
 static enum err
@@ -240,14 +240,14 @@ struct offsets_dump {
 	struct arena group_arena, arena;
 };
 
-/* The group to go on with, or the first behind it; false: there are no more. */
+/* The group to go on with, or the first behind it; false: there are no more, or *e. */
 static bool
-find_group(struct offsets_dump *d, struct store_txn *txn)
+find_group(struct offsets_dump *d, struct store_txn *txn, enum err *e)
 {
 	struct stored_group group;
 
 	arena_reset(&d->group_arena);
-	if (!groups_after(txn, d->next.group - 1, &d->group_arena, &group))
+	if (!groups_after(txn, d->next.group - 1, &d->group_arena, &group, e))
 		return false;
 	if (d->one_group && group.number != d->next.group)
 		return false;
@@ -293,13 +293,14 @@ add_offsets(struct offsets_dump *d, struct store_txn *txn, struct table *table, 
 {
 	struct str id = str_keep(table->arena, d->id);
 	struct stored_offset offset;
+	enum err e;
 
 	while (table->row_n < ROWS_MAX && table->arena->used < BYTES_MAX) {
 		*more = offsets_next(txn, d->next.group, &d->next.topic, &d->next.partition, table->arena,
-				     &offset);
+				     &offset, &e);
 		if (!*more)
-			return ERR_NONE;
-		enum err e = add_offset(d, txn, id, &offset, table);
+			return e;
+		e = add_offset(d, txn, id, &offset, table);
 		if (e != ERR_NONE)
 			return e;
 		d->next.partition++; /* an index of a partition is less than INT32_MAX */
@@ -317,7 +318,7 @@ add_from_one_snapshot(struct offsets_dump *d, struct table *table, bool *more)
 		return e;
 	while (e == ERR_NONE && table->row_n < ROWS_MAX && table->arena->used < BYTES_MAX) {
 		bool more_of_group = true;
-		*more = find_group(d, txn);
+		*more = find_group(d, txn, &e);
 		if (!*more)
 			break;
 		e = add_offsets(d, txn, table, &more_of_group);

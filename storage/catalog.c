@@ -192,7 +192,7 @@ topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena, struct t
 }
 
 bool
-topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out)
+topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out, enum err *err)
 {
 	if (name.n > NAME_MAX_BYTES)
 		name.n = NAME_MAX_BYTES; /* what is after the one is after the other */
@@ -204,7 +204,10 @@ topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct 
 	if (row && !first && (size_t)s.key.n == key.n && memcmp(s.key.at, key.at, key.n) == 0)
 		row = scan_next(&s);
 	uint32_t number = row && s.value.n == 4 ? get_u32(s.value.at) : 0;
-	return scan_close(&s) == ERR_NONE && row && topic_by_number(txn, number, arena, out) == ERR_NONE;
+	*err = scan_close(&s);
+	if (*err == ERR_NONE && row)
+		*err = topic_by_number(txn, number, arena, out);
+	return *err == ERR_NONE && row;
 }
 
 struct str

@@ -176,7 +176,7 @@ next_group(struct looker *l, uint8_t at[KEY_OFFS_BYTES])
 {
 	uint32_t number = get_u32(at);
 	end_group(l);
-	if (!groups_head_after(l->txn, number > 0 ? number - 1 : 0, &l->reader.arena, &l->group))
+	if (!groups_head_after(l->txn, number > 0 ? number - 1 : 0, &l->reader.arena, &l->group, &l->err))
 		return false;
 	if (l->group.number != number)
 		key_offs(at, l->group.number, 0, 0);

@@ -198,7 +198,8 @@ find_after(struct scan *s, uint32_t number)
 
 /* What is damaged is told, and hides nothing but itself. */
 bool
-groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out)
+groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out,
+	     enum err *err)
 {
 	struct scan s;
 	bool good = false;
@@ -206,10 +207,11 @@ groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct
 	for (bool row = find_after(&s, number); row && !good; row = !good && find_after(&s, number)) {
 		number = get_u32(s.key.at);
 		good = decode(number, pieces_read(&s, arena), out);
-		if (!good)
+		if (!good && s.err == ERR_NONE)
 			(void)damaged(txn);
 	}
-	return scan_close(&s) == ERR_NONE && good;
+	*err = scan_close(&s);
+	return *err == ERR_NONE && good;
 }
 
 /* All is in the first slice, unless the id is long. */
@@ -232,7 +234,8 @@ decode_head(struct scan *s, struct arena *arena, struct group_head *out)
 }
 
 bool
-groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out)
+groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out,
+		  enum err *err)
 {
 	struct scan s;
 	bool good = false;
@@ -240,10 +243,11 @@ groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, s
 	for (bool row = find_after(&s, number); row && !good; row = !good && find_after(&s, number)) {
 		number = get_u32(s.key.at);
 		good = decode_head(&s, arena, out);
-		if (!good)
+		if (!good && s.err == ERR_NONE)
 			(void)damaged(txn);
 	}
-	return scan_close(&s) == ERR_NONE && good;
+	*err = scan_close(&s);
+	return *err == ERR_NONE && good;
 }
 
 /* --- changing --------------------------------------------------------------------------------------- */

@@ -17,9 +17,11 @@ struct group_head {
 	bool has_state;         /* false: nobody ever joined, offsets were committed */
 };
 /*
- * The first group whose number is above `number`; false at the end. Needs the arena for long ids only.
+ * The first group whose number is above `number`; false at the end, and on failure: *err tells. Needs the arena for
+ * long ids only.
  */
-bool groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out);
+bool groups_head_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct group_head *out,
+		       enum err *err);
 
 /* Delete a group that has no offsets. */
 MUST_CHECK enum err groups_forget(struct store_txn *txn, struct str id, uint32_t number);

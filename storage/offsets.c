@@ -93,7 +93,7 @@ offsets_delete(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t pa
 
 bool
 offsets_next(struct store_txn *txn, uint32_t group, uint32_t *topic, int32_t *partition, struct arena *arena,
-	     struct stored_offset *out)
+	     struct stored_offset *out, enum err *err)
 {
 	uint8_t key[KEY_OFFS_BYTES + KEY_PIECE_BYTES] = { 0 };
 	struct scan s;
@@ -103,7 +103,9 @@ offsets_next(struct store_txn *txn, uint32_t group, uint32_t *topic, int32_t *pa
 	if (row) {
 		*topic = get_u32(s.key.at + 4);
 		*partition = (int32_t)get_u32(s.key.at + 8);
-		row = offsets_decode(pieces_read(&s, arena), out);
+		if (!offsets_decode(pieces_read(&s, arena), out) && s.err == ERR_NONE)
+			s.err = damaged(txn);
 	}
-	return scan_close(&s) == ERR_NONE && row;
+	*err = scan_close(&s);
+	return *err == ERR_NONE && row;
 }

@@ -185,9 +185,10 @@ MUST_CHECK enum err topic_by_id(struct store_txn *txn, struct uuid id, struct ar
 				struct topic *out);
 /*
  * The first topic whose name is after `name` (null: the first of all) in memcmp order, where '.' counts
- * as '_'; false at the end. `name` need not be a topic's.
+ * as '_'; false at the end. `name` need not be a topic's. False, too, where it cannot be read: *err tells.
  */
-bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out);
+bool topic_after(struct store_txn *txn, struct str name, struct arena *arena, struct topic *out,
+		 enum err *err);
 /* Value set for this topic; null: not set, the broker's default holds. */
 struct str topic_setting(const struct topic *topic, const char *key);
 
@@ -317,8 +318,9 @@ MUST_CHECK enum err groups_find(struct store_txn *txn, struct str id, struct are
 				struct stored_group *out);
 /* Only its number. GROUP_ID_NOT_FOUND. */
 MUST_CHECK enum err groups_number(struct store_txn *txn, struct str id, uint32_t *number);
-/* The first group whose number is above `number`; false at the end. */
-bool groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out);
+/* The first group whose number is above `number`; false at the end, and on failure: *err tells. */
+bool groups_after(struct store_txn *txn, uint32_t number, struct arena *arena, struct stored_group *out,
+		  enum err *err);
 /*
  * The group's number; made, empty and without state, if it is not there. KAFKA_STORAGE_ERROR: disk full, and it is not
  * there (store_failed() tells this from an error of the engine: nothing is lost but this group).
@@ -357,10 +359,10 @@ MUST_CHECK enum err offsets_fetch(struct store_txn *txn, uint32_t group, uint32_
 MUST_CHECK enum err offsets_delete(struct store_txn *txn, uint32_t group, uint32_t topic, int32_t partition);
 /*
  * All offsets of a group, by topic and partition, those of deleted topics too: from *topic, *partition
- * on (0, 0: the first); false at the end. To go on: raise *partition by 1.
+ * on (0, 0: the first); false at the end, and on failure: *err tells. To go on: raise *partition by 1.
  */
 bool offsets_next(struct store_txn *txn, uint32_t group, uint32_t *topic, int32_t *partition,
-		  struct arena *arena, struct stored_offset *out);
+		  struct arena *arena, struct stored_offset *out, enum err *err);
 /* The name of the topic with this number. UNKNOWN_TOPIC_OR_PARTITION: it was deleted. */
 MUST_CHECK enum err topic_by_number(struct store_txn *txn, uint32_t number, struct arena *arena,
 				    struct topic *out);

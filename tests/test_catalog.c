@@ -8,6 +8,8 @@
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
 
+static enum err after; /* of the last walk */
+
 static enum err
 create(struct store_fixture *f, const char *name, int32_t partitions)
 {
@@ -128,25 +130,26 @@ topics_are_listed_in_order(void **state)
 	static const char *const sorted[] = { "B", "a", "a-", "aZ", "a_.", "a.x", "ab", "b" };
 	struct store_txn *txn = fixture_read(&f);
 	struct topic t;
-	assert_false(topic_after(txn, STR_NULL, &f.arena, &t));
+	assert_false(topic_after(txn, STR_NULL, &f.arena, &t, &after));
 	store_read_end(txn);
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(create(&f, names[i], 1), ERR_NONE);
 	txn = fixture_read(&f);
 	struct str at = STR_NULL;
 	for (int i = 0; i < 8; i++) {
-		assert_true(topic_after(txn, at, &f.arena, &t));
+		assert_true(topic_after(txn, at, &f.arena, &t, &after));
 		assert_str(t.name, sorted[i]);
 		at = t.name;
 	}
-	assert_false(topic_after(txn, at, &f.arena, &t));
-	assert_true(topic_after(txn, STR("aa"), &f.arena, &t)); /* itself not there */
+	assert_false(topic_after(txn, at, &f.arena, &t, &after));
+	assert_true(topic_after(txn, STR("aa"), &f.arena, &t, &after)); /* itself not there */
 	assert_str(t.name, "ab");
-	assert_true(topic_after(txn, STR("a_x"), &f.arena, &t)); /* the other spelling of a topic's name */
+	assert_true(
+	    topic_after(txn, STR("a_x"), &f.arena, &t, &after)); /* the other spelling of a topic's name */
 	assert_str(t.name, "ab");
 	char longest[400];
 	memset(longest, 'a', sizeof(longest));
-	assert_true(topic_after(txn, (struct str){ longest, sizeof(longest) }, &f.arena, &t));
+	assert_true(topic_after(txn, (struct str){ longest, sizeof(longest) }, &f.arena, &t, &after));
 	assert_str(t.name, "ab");
 	store_read_end(txn);
 	fixture_end(&f);
@@ -258,11 +261,11 @@ many_topics(void **state)
 	txn = fixture_read(&f);
 	struct topic t = { .name = STR_NULL };
 	for (int i = 0; i < 2000; i++) {
-		assert_true(topic_after(txn, t.name, &f.arena, &t));
+		assert_true(topic_after(txn, t.name, &f.arena, &t, &after));
 		snprintf(name, sizeof(name), "topic-%04d", i);
 		assert_str(t.name, name);
 	}
-	assert_false(topic_after(txn, t.name, &f.arena, &t));
+	assert_false(topic_after(txn, t.name, &f.arena, &t, &after));
 	store_read_end(txn);
 	fixture_end(&f);
 }

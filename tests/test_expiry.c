@@ -17,6 +17,8 @@
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
 
+static enum err after; /* of the last walk */
+
 #define DAY_MS  INT64_C(86400000)
 #define KEEP_MS (7 * DAY_MS)
 
@@ -431,7 +433,7 @@ large_states_are_not_copied(void **state)
 	assert_true(txn->arena.used < 20000);
 	struct group_head head;
 	size_t used = t.f.arena.used;
-	assert_true(groups_head_after(txn, 0, &t.f.arena, &head));
+	assert_true(groups_head_after(txn, 0, &t.f.arena, &head, &after));
 	assert_int_equal(t.f.arena.used, used);
 	store_read_end(txn);
 	assert_int_equal(t.opened, 0);
@@ -452,7 +454,7 @@ heads_of_groups_with_long_ids(void **state)
 		for (int n = 0; n < 2; n++) {
 			save(s, n == 0 ? "" : "s", (int64_t)i);
 			struct store_txn *txn = fixture_read(&t.f);
-			assert_true(groups_head_after(txn, (uint32_t)i, &t.f.arena, &head));
+			assert_true(groups_head_after(txn, (uint32_t)i, &t.f.arena, &head, &after));
 			store_read_end(txn);
 			assert_int_equal(head.number, i + 1);
 			assert_int_equal(head.empty_since_ms, t.begin_ms + (int64_t)i * DAY_MS);

@@ -15,6 +15,8 @@
 #include "tests/lib/store_fixture.h"
 #include "tests/lib/test.h"
 
+static enum err after; /* of the last walk */
+
 static uint64_t
 entries(struct store_fixture *f, enum table table)
 {
@@ -142,7 +144,7 @@ test_long_ids_are_told_apart(void **state)
 	MUST(find(&f, ids[6], &g));
 	txn = fixture_read(&f);
 	size_t seen = 0;
-	for (uint32_t last = 0; groups_after(txn, last, &f.arena, &g); last = g.number)
+	for (uint32_t last = 0; groups_after(txn, last, &f.arena, &g, &after); last = g.number)
 		seen++;
 	store_read_end(txn);
 	assert_int_equal(seen, n - 1);
@@ -218,11 +220,11 @@ test_a_damaged_row_hides_nothing_else(void **state)
 	test_stderr_begin();
 	assert_int_equal(find(&f, STR("a"), &g), ERR_KAFKA_STORAGE_ERROR);
 	txn = fixture_read(&f);
-	assert_true(groups_after(txn, 0, &f.arena, &g));
+	assert_true(groups_after(txn, 0, &f.arena, &g, &after));
 	assert_int_equal(g.number, 3);
-	assert_false(groups_after(txn, 3, &f.arena, &g));
+	assert_false(groups_after(txn, 3, &f.arena, &g, &after));
 	struct group_head head;
-	assert_true(groups_head_after(txn, 1, &f.arena, &head));
+	assert_true(groups_head_after(txn, 1, &f.arena, &head, &after));
 	assert_int_equal(head.number, 3);
 	store_read_end(txn);
 	assert_non_null(strstr(test_stderr_end(), "read a group's row"));
@@ -263,7 +265,7 @@ test_offsets_round_trip(void **state)
 	uint32_t topic = 0;
 	int32_t partition = 0, seen = 0;
 	struct stored_offset o;
-	for (; offsets_next(txn, g, &topic, &partition, &f.arena, &o); partition++, seen++)
+	for (; offsets_next(txn, g, &topic, &partition, &f.arena, &o, &after); partition++, seen++)
 		assert_int_equal(partition, seen + 1);
 	store_read_end(txn);
 	assert_int_equal(seen, 2);

@@ -44,7 +44,10 @@ walk_named(struct call *call, const struct describe_topic_partitions_request *in
 	}
 }
 
-/* False: no more. *error: what is wrong with the topic that was named. topic->name is set in any case. */
+/*
+ * False: no more, or, where *error says so, they cannot be read. Else *error is what is wrong with the topic that was
+ * named, and topic->name is set in any case.
+ */
 static bool
 walk_next(struct call *call, struct walk *walk, struct topic *topic, enum err *error)
 {
@@ -60,9 +63,14 @@ walk_next(struct call *call, struct walk *walk, struct topic *topic, enum err *e
 		return true;
 	}
 	bool first = str_is_null(walk->last) && !str_is_null(walk->from);
-	if (!first || topic_by_name(txn, walk->from, &call->arena, topic) != ERR_NONE) {
-		if (!topic_after(txn, first ? walk->from : walk->last, &call->arena, topic))
+	enum err e =
+	    first ? topic_by_name(txn, walk->from, &call->arena, topic) : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (e == ERR_UNKNOWN_TOPIC_OR_PARTITION) {
+		if (!topic_after(txn, first ? walk->from : walk->last, &call->arena, topic, error))
 			return false;
+	} else if (e != ERR_NONE) {
+		*error = e;
+		return false;
 	}
 	topic->name = walk->last = str_keep(&call->arena, topic->name);
 	return true;
@@ -125,21 +133,24 @@ answer_topic(struct call *call, const struct topic *topic, int32_t room,
 	return n;
 }
 
-static void
+/* The answer has no error of its own: a page that ends too early would be taken for the last. */
+static enum next
 answer_page(struct call *call, struct walk *walk, int32_t room)
 {
 	struct describe_topic_partitions_response *out = call->out;
 	struct topic topic;
-	enum err error;
+	enum err error = ERR_NONE;
 
 	/* Each topic takes a partition's room, but one at which the cursor is past its end, and unknown ones.
 	 */
 	CALL_LIST(call, out->topics, walk->names != NULL ? walk->n : room + 1);
 	out->topics.n = 0;
-	while (out->next_cursor == NULL && walk_next(call, walk, &topic, &error)) {
+	while (out->next_cursor == NULL) {
+		if (!walk_next(call, walk, &topic, &error))
+			return error == ERR_NONE ? NEXT_ANSWER : NEXT_CLOSE;
 		if (room == 0) {
 			answer_cursor(call, topic.name, 0);
-			return;
+			break;
 		}
 		struct describe_topic_partitions_response_topic *next = &out->topics.at[out->topics.n++];
 		message_defaults(&describe_topic_partitions_response_topic_message, next);
@@ -148,6 +159,7 @@ answer_page(struct call *call, struct walk *walk, int32_t room)
 		if (error == ERR_NONE)
 			room -= answer_topic(call, &topic, room, next);
 	}
+	return NEXT_ANSWER;
 }
 
 /* The answer has no error of its own, so a cursor that cannot be is told with each topic. */
@@ -192,6 +204,5 @@ describe_topic_partitions_handle(struct call *call)
 	}
 	int32_t room = in->response_partition_limit;
 	room = room < 1 ? 1 : room > PAGE_PARTITIONS_MAX ? PAGE_PARTITIONS_MAX : room;
-	answer_page(call, &walk, room);
-	return NEXT_ANSWER;
+	return answer_page(call, &walk, room);
 }

@@ -61,18 +61,22 @@ list_own(struct call *call)
 {
 	struct worker *w = call->worker;
 	struct arena arena = ARENA_EMPTY;
+	struct list_groups_response *out = call->out;
 	struct stored_group stored;
+	enum err e;
 
 	for (struct coordinator_slot *s = coordinator_next(w, NULL); s != NULL; s = coordinator_next(w, s))
 		if (s->group != NULL)
 			add(call, s->group);
-	for (uint32_t last = 0; groups_after(call_read(call), last, &arena, &stored);) {
+	for (uint32_t last = 0; groups_after(call_read(call), last, &arena, &stored, &e);) {
 		last = stored.number;
 		struct coordinator_slot *s = coordinator_peek(w, stored.id);
 		if (coordinator_owner(w, stored.id) == w->base.slot && (s == NULL || s->group == NULL))
 			add_stored(call, &stored);
 		arena_reset(&arena);
 	}
+	if (e != ERR_NONE)
+		out->error_code = ERR_COORDINATOR_NOT_AVAILABLE;
 	arena_free(&arena);
 }
 

@@ -74,14 +74,16 @@ answer_topic(struct call *call, const struct topic *topic, struct metadata_respo
 	answer_partitions(call, topic->partitions, out);
 }
 
-static void
+/* The answer has no error of its own: half of the topics would be taken for all of them. */
+static enum next
 answer_all(struct call *call, struct metadata_response *out)
 {
 	struct store_txn *txn = call_read(call);
 	struct topic topic;
+	enum err e;
 	int32_t room = 0;
 
-	for (struct str last = STR_NULL; topic_after(txn, last, &call->arena, &topic);) {
+	for (struct str last = STR_NULL; topic_after(txn, last, &call->arena, &topic, &e);) {
 		if (out->topics.n == room) {
 			struct metadata_response_topic *had = out->topics.at;
 			int32_t n = out->topics.n;
@@ -96,6 +98,7 @@ answer_all(struct call *call, struct metadata_response *out)
 		answer_topic(call, &topic, next);
 		last = next->name;
 	}
+	return e == ERR_NONE ? NEXT_ANSWER : NEXT_CLOSE;
 }
 
 /* Before v12 a topic goes by its name alone, although v10 has room for an id. */
@@ -184,10 +187,8 @@ metadata_handle(struct call *call)
 	struct metadata_response *out = call->out;
 
 	answer_broker(call, out);
-	if (in->topics.n < 0 || (call->version == 0 && in->topics.n == 0)) {
-		answer_all(call, out);
-		return NEXT_ANSWER;
-	}
+	if (in->topics.n < 0 || (call->version == 0 && in->topics.n == 0))
+		return answer_all(call, out);
 	answer_named(call, in, out);
 	return plan_creation(call, out) ? NEXT_WRITE : NEXT_ANSWER;
 }

@@ -37,13 +37,15 @@ fetch_partition(struct call *call, bool known, uint32_t group, uint32_t topic, i
 	return e;
 }
 
-static void
+/* A topic that is not there has no offsets; one that cannot be read may have some. */
+static enum err
 fetch_topic(struct call *call, bool known, uint32_t group, const struct offset_fetch_request_group_topic *in,
 	    struct offset_fetch_response_group_topic *out)
 {
 	struct topic topic = { 0 };
 	enum err e = call->version < 10 ? topic_by_name(call_read(call), in->name, &call->arena, &topic)
 					: topic_by_id(call_read(call), in->topic_id, &call->arena, &topic);
+	enum err failed = e == ERR_KAFKA_STORAGE_ERROR ? e : ERR_NONE;
 
 	out->name = in->name;
 	out->topic_id = in->topic_id;
@@ -52,8 +54,11 @@ fetch_topic(struct call *call, bool known, uint32_t group, const struct offset_f
 		struct offset_fetch_response_group_partition *p = &out->partitions.at[i];
 		enum err f = fetch_partition(call, known && e == ERR_NONE, group, topic.number,
 					     in->partition_indexes.at[i], p);
-		p->error_code = f != ERR_NONE ? f : e == ERR_UNKNOWN_TOPIC_ID ? e : ERR_NONE;
+		p->error_code = e == ERR_UNKNOWN_TOPIC_ID ? e : f != ERR_NONE ? f : failed;
+		if (f != ERR_NONE)
+			failed = f;
 	}
+	return failed;
 }
 
 /* --- all partitions ------------------------------------------------------------------------------------ */
@@ -77,24 +82,28 @@ add_partition(struct call *call, struct offset_fetch_response_group_topic *out, 
 	set_partition(&out->partitions.at[out->partitions.n++], index, offset);
 }
 
-static void
+static enum err
 fetch_all(struct call *call, uint32_t group, struct offset_fetch_response_group *out)
 {
 	struct offset_fetch_response_group_topic *t = NULL;
 	struct stored_offset offset;
+	struct store_txn *txn = call_read(call);
 	uint32_t topic = 0, last = 0;
-	bool known = false;
+	enum err e;
 
-	for (int32_t p = 0; offsets_next(call_read(call), group, &topic, &p, &call->arena, &offset); p++) {
+	for (int32_t p = 0; offsets_next(txn, group, &topic, &p, &call->arena, &offset, &e); p++) {
 		struct topic found;
 		if (topic != last) {
-			known = topic_by_number(call_read(call), topic, &call->arena, &found) == ERR_NONE;
-			t = known ? add_topic(call, &found, out) : NULL;
+			e = topic_by_number(txn, topic, &call->arena, &found);
+			if (e != ERR_NONE && e != ERR_UNKNOWN_TOPIC_OR_PARTITION)
+				return e;
+			t = e == ERR_NONE ? add_topic(call, &found, out) : NULL;
 		}
 		last = topic;
 		if (t != NULL)
 			add_partition(call, t, p, &offset);
 	}
+	return e;
 }
 
 /* --- groups -------------------------------------------------------------------------------------------- */
@@ -105,19 +114,23 @@ fetch_group(struct call *call, const struct offset_fetch_request_group *in,
 {
 	uint32_t group = 0;
 	enum err e = groups_number(call_read(call), in->group_id, &group);
-	bool known = e == ERR_NONE;
+	bool known = e == ERR_NONE, failed = !known && e != ERR_GROUP_ID_NOT_FOUND;
 
 	out->group_id = in->group_id;
-	if ((e != ERR_NONE && e != ERR_GROUP_ID_NOT_FOUND) || call->arena.used > CALL_ANSWER_BYTES)
-		out->error_code =
-		    ERR_COORDINATOR_NOT_AVAILABLE; /* or to be asked for again, without so many others */
-	else if (in->topics.n < 0 && known)
-		fetch_all(call, group, out);
-	else if (in->topics.n > 0) {
-		CALL_LIST(call, out->topics, in->topics.n);
+	if (!failed && call->arena.used <= CALL_ANSWER_BYTES) {
+		if (in->topics.n < 0 && known)
+			failed = fetch_all(call, group, out) != ERR_NONE;
+		if (in->topics.n > 0)
+			CALL_LIST(call, out->topics, in->topics.n);
 		for (int32_t i = 0; i < in->topics.n; i++)
-			fetch_topic(call, known, group, &in->topics.at[i], &out->topics.at[i]);
+			failed |= fetch_topic(call, known, group, &in->topics.at[i], &out->topics.at[i]) !=
+				  ERR_NONE;
+	} else {
+		failed = true; /* or to be asked for again, without so many others */
 	}
+	/* A part of the offsets is no answer: what is missing would be read as "none was committed". */
+	if (failed)
+		out->error_code = ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
 /* v1-7: one group, its topics a list of another type. */
