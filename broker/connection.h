@@ -116,8 +116,9 @@ void connection_update(struct connection *c);
 /* Bytes came, or were taken: the last in the worker's list, which is in this order. */
 void connection_stays_active(struct connection *c);
 /*
- * Internal: the worker at the other end is dead. What it has sent is not to be begun: its clients are gone, may have
- * come back by another way, and what they say there (a commit) is newer.
+ * Nobody will send more, though there may be something left to be read. Internal: the worker at the other end is dead.
+ * What it has sent is not to be begun: its clients are gone, may have come back by another way, and what they say there
+ * (a commit) is newer.
  */
 bool connection_sender_is_gone(const struct connection *c);
 /* One frame, without its size. False: it is none. */

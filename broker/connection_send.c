@@ -158,6 +158,9 @@ connection_flush(struct connection *c)
 {
 	struct ev_loop *loop = c->worker->base.loop;
 
+	if (c->refused && !c->hangup)
+		connection_drain(
+		    c); /* its client could not be seen to go: what waits for long would hold it for as long */
 	list_remove(&c->in_flushing);
 	while (!c->doomed && buf_len(&c->pending) == 0 && send_answers(c))
 		;

@@ -108,9 +108,8 @@ feed_starved(struct worker *w)
 	}
 }
 
-/* All that there is to do without waiting. */
-static void
-work(struct worker *w)
+void
+worker_work(struct worker *w)
 {
 	do {
 		turn_run(w);
@@ -159,7 +158,7 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
 
 	(void)loop, (void)revents;
 	do {
-		work(w);
+		worker_work(w);
 		wakeup_sleep(&w->base.family->wakeup, w->base.slot);
 	} while (has_work(w));
 	leave_if_done(w);
@@ -205,26 +204,39 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 	}
 }
 
-/* Connections without a call whose client has said nothing for connections.max.idle.ms. */
-static void
-on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
+/*
+ * Connections without a call whose client has said nothing since then end. Where it is we who owe something: one that is
+ * held up is not read, so a client that has gone with more behind is seen nowhere but here.
+ */
+void
+worker_check_idle(struct worker *w, int64_t before_ms)
 {
-	struct worker *w = watcher->data;
-	int64_t before = clock_monotonic_ms() - w->config->idle_ms;
-
-	(void)loop, (void)revents;
-	if (w->config->idle_ms < 0)
-		return;
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (c->active_ms > before)
+		if (c->active_ms > before_ms)
 			return; /* least recently active first */
-		if (c->internal || (c->call_n > 0 && buf_len(&c->pending) == 0))
-			continue; /* it is we who owe something */
+		if (c->internal)
+			continue;
+		if (c->call_n > 0 && buf_len(&c->pending) == 0) {
+			if (!c->hangup && connection_sender_is_gone(c))
+				connection_drain(c);
+			continue;
+		}
 		diag_debug("connection is idle, closing it", D_INT("connection", c->id),
 			   D_C("client", c->peer));
 		connection_doom(c);
 	}
+}
+
+/* After connections.max.idle.ms. */
+static void
+on_idle_check(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	struct worker *w = watcher->data;
+
+	(void)loop, (void)revents;
+	if (w->config->idle_ms >= 0)
+		worker_check_idle(w, clock_monotonic_ms() - w->config->idle_ms);
 }
 
 static void

@@ -65,6 +65,10 @@ struct store_txn *worker_read(struct worker *w);
 void worker_read_end(struct worker *w);
 /* Over the memory budget: new bytes are not read. */
 bool worker_is_full(const struct worker *w);
+/* All that there is to do without waiting: before the loop blocks. */
+void worker_work(struct worker *w);
+/* Let go of connections whose client has said nothing since then. */
+void worker_check_idle(struct worker *w, int64_t before_ms);
 /* Answer what waited for commits that are durable now. */
 void worker_release_parked(struct worker *w);
 

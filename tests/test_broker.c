@@ -457,6 +457,41 @@ test_half_closed_clients_get_their_answers(void **state)
 	assert_int_equal(live_broker_stop(&b), 0);
 }
 
+/* Nothing more is read from such a client, so its going could not be seen either: what it waits for must not hold it. */
+static void
+test_a_refused_client_waits_for_nothing(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", NULL);
+	struct client c = client_connect(b.port);
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, INT32_MAX);
+	client_send_raw(&c, "\0\0\0\4\x7f\0\0\0", 8); /* an API that nobody knows */
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	assert_true(client_is_closed(&c));
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
+/* ListGroups waits behind the fetch, and keeps what is behind it from being read: the end of the connection, too. */
+static void
+test_a_client_that_is_gone_is_not_owed_anything_for_ever(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "connections.max.idle.ms=300", NULL);
+	struct client c = client_connect(b.port);
+	struct list_groups_request groups = { .states_filter = { 0 } };
+	client_create_topic(&c, "t", 1);
+	client_send_fetch(&c, "t", 0, 0, INT32_MAX);
+	client_send(&c, API_LIST_GROUPS, 0, &groups);
+	client_send(&c, API_LIST_GROUPS, 0, &groups);
+	assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+	assert_int_equal(client_receive_fetch(&c)->records.n, 0);
+	assert_int_equal(((struct list_groups_response *)client_receive(&c))->groups.n, 0);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static void
 test_idle_connections_are_closed(void **state)
 {
@@ -520,6 +555,8 @@ main(void)
 		LIVE(test_waiting_fetches_leave_room_for_others),
 		LIVE(test_an_idle_broker_sleeps_and_wakes),
 		LIVE(test_half_closed_clients_get_their_answers),
+		LIVE(test_a_refused_client_waits_for_nothing),
+		LIVE(test_a_client_that_is_gone_is_not_owed_anything_for_ever),
 		LIVE(test_idle_connections_are_closed),
 		LIVE(test_a_deleted_topic_ends_the_fetches_that_wait_for_it),
 	};
