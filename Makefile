@@ -178,6 +178,14 @@ $(BUILD)/tests/test_%: $(BUILD)/obj/tests/test_%.o $(TESTLIB) $$(call layer_of,$
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ -lcmocka $(LIBS) $(LDLIBS)
 
+# What fuzzing found and what it began with, played again (tests/fuzz/replay.c).
+FUZZERS      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+TESTS        += $(addprefix $(BUILD)/tests/corpus_,$(FUZZERS))
+$(BUILD)/tests/corpus_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o $(TESTLIB) $(BROKER_LIB)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ -lcmocka $(LIBS) $(LDLIBS)
+
 # What tests may need to know of the build.
 TEST_ENV = BUILD=$(BUILD) BROKER=$(BUILD)/broker MSGC=$(BUILD)/msgc
 
@@ -222,7 +230,12 @@ sanitized: $(BUILD)/broker $(TESTS)
 		"reports of the sanitizer" "tests/tools/reports $(REPORTS)"
 
 FUZZ_SECONDS ?= 60
-FUZZERS      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# Their stores lie in memory, if there is a place for that.
+FUZZ_TMP     := $(firstword $(wildcard /dev/shm) $(if $(TMPDIR),$(TMPDIR),/tmp))
+# -close_fd_mask=2: the store says what it refuses.
+FUZZ_dispatch = -max_len=16384
+FUZZ_ckpt     = -close_fd_mask=2
+FUZZ_rows     = -close_fd_mask=2
 
 .PHONY: fuzz fuzz-all $(addprefix fuzz-,$(FUZZERS))
 fuzz: tools ## run every fuzzer (libFuzzer) for FUZZ_SECONDS (60) from its corpus; F="decode" runs only those
@@ -232,13 +245,22 @@ fuzz-all: $(addprefix fuzz-,$(if $(F),$(F),$(FUZZERS)))
 
 $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(TESTLIB) $(BROKER_LIB)
 	@echo "  LINK $@"
-	$(Q)$(CC) -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS) $(LDLIBS)
+	$(Q)$(CC) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lcmocka $(LIBS) $(LDLIBS)
 
 # What is found goes to build/; corpus/ holds what is worth keeping.
+fuzz_run = cd $(BUILD) && tmp=$$(mktemp -d $(FUZZ_TMP)/forka-fuzz-XXXXXX) && trap 'rm -rf $$tmp' EXIT && \
+	TMPDIR=$$tmp FUZZ_HISTORY=$$PWD/history-$* ./fuzz_$* -rss_limit_mb=4096 -verbosity=0 $(FUZZ_$*)
 $(addprefix fuzz-,$(FUZZERS)): fuzz-%: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*
-	cd $(BUILD) && ./fuzz_$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-		-verbosity=0 corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*)
+	$(fuzz_run) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+		corpus/$* $(wildcard $(CURDIR)/tests/fuzz/corpus/$*)
+
+# The fewest inputs of build/corpus/ that reach what those in the tree do not reach join them.
+.PHONY: fuzz-merge
+fuzz-merge: $(addprefix fuzz-merge-,$(if $(F),$(F),$(FUZZERS)))
+fuzz-merge-%: $(BUILD)/fuzz_%
+	@mkdir -p $(CURDIR)/tests/fuzz/corpus/$*
+	$(fuzz_run) -set_cover_merge=1 -use_counters=0 $(CURDIR)/tests/fuzz/corpus/$* corpus/$*
 
 .PHONY: coverage
 coverage: tools ## build with gcov, run all tests, and say what they reach (build/coverage/index.html)

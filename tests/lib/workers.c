@@ -26,6 +26,12 @@ flush(struct worker *w)
 
 /* --- a worker's beginning and end ---------------------------------------------------------------------- */
 
+static void
+nothing(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+	(void)loop, (void)watcher, (void)revents;
+}
+
 /* As worker_main(). */
 void
 workers_start(struct workers *ws, int slot)
@@ -46,8 +52,8 @@ workers_start(struct workers *ws, int slot)
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
-	ev_init(&w->pressure, NULL);
-	ev_init(&w->write_retry, NULL);
+	ev_init(&w->pressure, nothing);
+	ev_init(&w->write_retry, nothing);
 	coordinator_start(w);
 	forward_start(w);
 	worker_read_end(w);
@@ -55,9 +61,8 @@ workers_start(struct workers *ws, int slot)
 }
 
 /* What it held stays reachable: a process that dies frees nothing, which is no leak. */
-#define GRAVES 256
-struct worker *workers_graves[GRAVES];
-static int grave_n;
+struct worker **workers_graves;
+static size_t grave_n;
 
 void
 workers_kill(struct workers *ws, int slot)
@@ -73,7 +78,8 @@ workers_kill(struct workers *ws, int slot)
 			close(w->forward.link[i]->fd);
 	ev_loop_destroy(w->base.loop);
 	ws->at[slot] = NULL;
-	assert_true(grave_n < GRAVES);
+	workers_graves = realloc(workers_graves, (grave_n + 1) * sizeof(struct worker *));
+	assert_non_null(workers_graves);
 	workers_graves[grave_n++] = w;
 }
 
@@ -140,18 +146,23 @@ workers_connect(struct workers *ws, int slot)
 
 /* --- turns --------------------------------------------------------------------------------------------- */
 
-/* As the worker's own work() does before its loop blocks. */
+/* As its loop would once it is woken. */
 static void
 turn(struct worker *w)
 {
 	ev_run(w->base.loop, EVRUN_NOWAIT);
-	do {
-		turn_run(w);
-		flush(w);
-		worker_read_end(w);
-	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
-	turn_run(w);
+	worker_work(w);
 	worker_read_end(w);
+}
+
+/* What the checkpointer does for those whose consumers wait. */
+static void
+checkpoint(struct workers *ws)
+{
+	fixture_checkpoint(&ws->store);
+	for (int i = 0; i < ws->config.workers; i++)
+		if (atomic_exchange(&ws->family.shared->slot[i].poked, 0) != 0)
+			atomic_store(&ws->family.shared->slot[i].look, LOOK_APPENDED);
 }
 
 void
@@ -161,7 +172,7 @@ workers_turn(struct workers *ws)
 		if (ws->at[i] != NULL && !ws->frozen[i])
 			turn(ws->at[i]);
 	if (!ws->hold && atomic_exchange(&ws->family.shared->checkpoint_wanted, 0) != 0)
-		fixture_checkpoint(&ws->store);
+		checkpoint(ws);
 }
 
 void
