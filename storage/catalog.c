@@ -5,10 +5,11 @@
  * topic that is deleted and made again under its old name has nothing in common with the old one, whose
  * rows store_clean() frees in its own time.
  */
-#include "storage/txn.h"
+#include "storage/catalog.h"
 
 #include "common/clock.h"
 #include "common/faultpoint.h"
+#include "storage/catalog_cache.h"
 #include "storage/env.h"
 
 #define NAME_MAX_BYTES 249
@@ -108,18 +109,39 @@ put_topic(struct store_txn *txn, const struct topic *topic)
 	for (int32_t i = 0; i < topic->setting_n; i++)
 		at = put_str(put_str(at, topic->settings[i].key), topic->settings[i].value);
 	put_u32(key, topic->number);
+	catalog_cache_changes(txn);
 	return txn_put(txn, TABLE_TOPIC, key, sizeof(key), row, (size_t)(at - row));
 }
 
 /* --- finding ---------------------------------------------------------------------------------------- */
 
+/* row->n == -1: there is none. */
+static enum err
+row_of(struct store_txn *txn, uint32_t number, struct bytes *row)
+{
+	if (catalog_cache_row(txn, number, row))
+		return ERR_NONE;
+	uint8_t key[KEY_TOPIC_BYTES];
+	put_u32(key, number);
+	enum err e = txn_get(txn, TABLE_TOPIC, key, sizeof(key), row);
+	if (e == ERR_NONE)
+		catalog_cache_keep_row(txn, number, *row);
+	return e;
+}
+
+enum err
+catalog_check(struct store_txn *txn, uint32_t number)
+{
+	struct bytes row;
+	enum err e = row_of(txn, number, &row);
+	return e == ERR_NONE && row.n < 0 ? ERR_UNKNOWN_TOPIC_OR_PARTITION : e;
+}
+
 enum err
 topic_by_number(struct store_txn *txn, uint32_t number, struct arena *arena, struct topic *out)
 {
-	uint8_t key[KEY_TOPIC_BYTES];
-	put_u32(key, number);
 	struct bytes row;
-	enum err e = txn_get(txn, TABLE_TOPIC, key, sizeof(key), &row);
+	enum err e = row_of(txn, number, &row);
 	if (e != ERR_NONE)
 		return e;
 	if (row.n < 0)
@@ -149,7 +171,19 @@ find(struct store_txn *txn, enum table table, const void *key, size_t n, enum er
 	if (e != ERR_NONE || !found)
 		return e != ERR_NONE ? e : absent;
 	e = topic_by_number(txn, number, arena, out);
+	if (e == ERR_NONE)
+		catalog_cache_keep_number(txn, table, key, n, number);
 	return e == ERR_UNKNOWN_TOPIC_OR_PARTITION ? absent : e;
+}
+
+/* Perhaps another topic: the caller compares. */
+static bool
+find_cached(struct store_txn *txn, enum table table, const void *key, size_t n, struct arena *arena,
+	    struct topic *out)
+{
+	uint32_t number;
+	return catalog_cache_number(txn, table, key, n, &number) &&
+	       topic_by_number(txn, number, arena, out) == ERR_NONE;
 }
 
 /*
@@ -179,6 +213,8 @@ topic_by_name(struct store_txn *txn, struct str name, struct arena *arena, struc
 	struct name_key key;
 	if (!name_key(&key, name))
 		return ERR_UNKNOWN_TOPIC_OR_PARTITION;
+	if (find_cached(txn, TABLE_TNAME, key.at, key.n, arena, out) && str_eq(out->name, name))
+		return ERR_NONE;
 	enum err e = find(txn, TABLE_TNAME, key.at, key.n, ERR_UNKNOWN_TOPIC_OR_PARTITION, arena, out);
 	if (e == ERR_NONE && !str_eq(out->name, name))
 		e = ERR_UNKNOWN_TOPIC_OR_PARTITION;
@@ -188,6 +224,8 @@ topic_by_name(struct store_txn *txn, struct str name, struct arena *arena, struc
 enum err
 topic_by_id(struct store_txn *txn, struct uuid id, struct arena *arena, struct topic *out)
 {
+	if (find_cached(txn, TABLE_TID, id.b, sizeof(id.b), arena, out) && uuid_eq(out->id, id))
+		return ERR_NONE;
 	return find(txn, TABLE_TID, id.b, sizeof(id.b), ERR_UNKNOWN_TOPIC_ID, arena, out);
 }
 
@@ -348,6 +386,7 @@ topic_delete(struct store_txn *txn, const struct topic *topic)
 	put_u32(key, topic->number);
 	key_gone(gone, topic->number);
 	struct name_key name;
+	catalog_cache_changes(txn);
 	if (e == ERR_NONE && name_key(&name, now.name))
 		e = txn_del(txn, TABLE_TNAME, name.at, name.n);
 	if (e == ERR_NONE)

@@ -278,6 +278,7 @@ store_close(struct store *store)
 	arena_free(&store->writer.arena);
 	if (store->env != NULL)
 		mdb_env_close(store->env);
+	catalog_cache_free(&store->catalog);
 	free(store->own_shared);
 	free(store);
 }

@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <lmdb.h>
 
+#include "storage/catalog_cache.h"
 #include "storage/checkpoint.h"
 #include "storage/clean.h"
 #include "storage/keys.h"
@@ -41,6 +42,7 @@ struct store {
 	struct checkpoint checkpoint;
 	struct reserve reserve;
 	struct clean_round round;
+	struct catalog_cache catalog;
 };
 
 /* Translate; `doing` says in the diag line what failed. MDB_PANIC ends the process. */

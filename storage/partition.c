@@ -1,6 +1,7 @@
 #include "storage/partition.h"
 
 #include "common/diag.h"
+#include "storage/catalog.h"
 #include "storage/env.h"
 
 /* --- the row ---------------------------------------------------------------------------------------- */
@@ -162,17 +163,6 @@ part_load(struct store_txn *txn, uint32_t topic, uint32_t index, struct part *ou
 	return ERR_NONE;
 }
 
-/* Rows of a topic that was deleted a moment ago would never be freed. */
-static enum err
-check_topic(struct store_txn *txn, uint32_t topic)
-{
-	uint8_t key[KEY_TOPIC_BYTES];
-	put_u32(key, topic);
-	struct bytes row;
-	enum err e = txn_get(txn, TABLE_TOPIC, key, sizeof(key), &row);
-	return e == ERR_NONE && row.n < 0 ? ERR_UNKNOWN_TOPIC_OR_PARTITION : e;
-}
-
 enum err
 part_touch(struct store_txn *txn, uint32_t topic, uint32_t index, struct touched **out)
 {
@@ -181,7 +171,8 @@ part_touch(struct store_txn *txn, uint32_t topic, uint32_t index, struct touched
 	if (*out != NULL)
 		return ERR_NONE;
 	struct part part;
-	enum err e = check_topic(txn, topic);
+	/* Rows of a topic that was deleted a moment ago would never be freed. */
+	enum err e = catalog_check(txn, topic);
 	if (e == ERR_NONE)
 		e = load_row(txn, topic, index, &part);
 	if (e != ERR_NONE)
