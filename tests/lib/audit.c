@@ -114,12 +114,14 @@ audit_store(struct audit *a, struct store *store, bool records)
 {
 	struct store_txn *txn;
 	struct topic t;
+	enum err e = ERR_NONE;
 	int n = 0;
 	CHECK(store_read(store, &txn) == ERR_NONE);
 	arena_reset(&a->arena);
-	for (struct str name = STR_NULL; topic_after(txn, name, &a->arena, &t); name = t.name, n++)
+	for (struct str name = STR_NULL; topic_after(txn, name, &a->arena, &t, &e); name = t.name, n++)
 		for (int32_t i = 0; i < t.partitions && i < AUDIT_PARTITIONS; i++)
 			look(a, txn, &t, i, records);
+	CHECK(e == ERR_NONE);
 	store_read_end(txn);
 	return n;
 }
