@@ -231,7 +231,8 @@ read_topics(struct store_txn *txn)
 {
 	struct topic t;
 	struct str name = STR_NULL;
-	for (int n = 0; n < 100 && topic_after(txn, name, &f.arena, &t); n++) {
+	enum err e; /* what cannot be read is what this is about */
+	for (int n = 0; n < 100 && topic_after(txn, name, &f.arena, &t, &e); n++) {
 		name = t.name;
 		(void)!topic_by_id(txn, t.id, &f.arena, &t);
 		(void)topic_setting(&t, "retention.ms");
@@ -246,10 +247,12 @@ read_groups(struct store_txn *txn)
 	static const struct group_rules rules;
 	struct stored_group g = { 0 };
 	struct stored_offset o;
-	for (int n = 0; n < 100 && groups_after(txn, g.number, &f.arena, &g); n++) {
+	enum err e;
+	for (int n = 0; n < 100 && groups_after(txn, g.number, &f.arena, &g, &e); n++) {
 		uint32_t topic = 0;
 		int32_t partition = 0;
-		for (int i = 0; i < 100 && offsets_next(txn, g.number, &topic, &partition, &f.arena, &o); i++)
+		for (int i = 0; i < 100 && offsets_next(txn, g.number, &topic, &partition, &f.arena, &o, &e);
+		     i++)
 			partition++;
 		group_free(group_decode(g.id, &rules, g.state, 0));
 	}
