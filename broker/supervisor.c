@@ -22,6 +22,7 @@
 #include "broker/acceptor.h"
 #include "broker/children.h"
 #include "broker/datadir.h"
+#include "broker/death.h"
 #include "broker/listener.h"
 #include "broker/reload.h"
 #include "broker/status.h"
@@ -60,19 +61,6 @@ static void state_set(enum state to);
 
 /* --- children --- */
 
-static void
-say_death(const struct child *child, pid_t pid, int status)
-{
-	if (WIFSIGNALED(status))
-		diag_error("process was killed", D_C("process", child->name), D_INT("pid", pid),
-			   D_C("signal", strsignal(WTERMSIG(status))), D_INT("number", WTERMSIG(status)));
-	else if (WEXITSTATUS(status) != 0)
-		diag_error("process ended", D_C("process", child->name), D_INT("pid", pid),
-			   D_INT("status", WEXITSTATUS(status)));
-	else
-		diag_debug("process left", D_C("process", child->name), D_INT("pid", pid));
-}
-
 /* What others waited for from the dead must be looked for by themselves. */
 static void
 console_the_others(int dead)
@@ -96,7 +84,7 @@ bury(int slot, int status)
 	struct child *child = &sv.children.child[slot];
 	struct shared_slot *shared = &sv.family.shared->slot[slot];
 
-	say_death(child, atomic_load(&shared->pid), status);
+	death_say(child, atomic_load(&shared->pid), status);
 	atomic_store(&shared->pid, 0);
 	atomic_store(&shared->connections, 0);
 	store_slot_clear(&sv.family.shared->store, slot);

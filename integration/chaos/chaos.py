@@ -296,6 +296,8 @@ def back_off():
                 connection.ask(wire.API_VERSIONS, 0)
         note("worker-0 was back after " + ", ".join(f"{ms:.0f}" for ms in gaps_ms) + " ms")
         assert gaps_ms[0] < AT_ONCE_MS * patience.factor(), gaps_ms
+        said = [int(ms) for ms in re.findall(r"the next has to wait process=worker-0 starts_in_ms=(\d+)", broker.log())]
+        assert len(said) == 5 and all(ms / 2 < m <= ms for m, ms in zip(said, (100, 200, 400, 800, 1600))), said
         assert gaps_ms[5] > 400 and gaps_ms[5] > gaps_ms[3] > gaps_ms[1], gaps_ms
         assert gaps_ms[5] < 12_000 * patience.factor(), gaps_ms
 
