@@ -332,9 +332,13 @@ check-docs: $(CONFIG_DOC) $(BUILD)/msgc ## fail if `make docs` would change anyt
 
 # ---- Everything else --------------------------------------------------------------------------------------------
 
-.PHONY: bench install uninstall pre-commit ci clean help
+.PHONY: bench bench-peers install uninstall pre-commit ci clean help
 bench: $(BUILD)/broker ## load the broker with our own clients and print MB/s, messages/s, CPU-seconds and latencies
 	@$(TEST_ENV) integration/bench/run $(B)
+
+# A run of everything makes the documentation's table; any other one (B="--quick", B="one raw") only prints its own.
+bench-peers: $(BUILD)/broker ## load the broker and an Apache Kafka (fetched) in turn, and make the table in docs/benchmarks.md
+	@$(TEST_ENV) integration/peers/run $(or $(B),--docs)
 
 BIN := $(DESTDIR)$(PREFIX)/bin/forka
 DOC := $(DESTDIR)$(PREFIX)/share/doc/forka

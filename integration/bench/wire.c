@@ -12,7 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PRODUCE = 0, FETCH = 1, LIST_OFFSETS = 2, METADATA = 3, CREATE_TOPICS = 19, DELETE_TOPICS = 20 };
+enum {
+	PRODUCE = 0,
+	FETCH = 1,
+	LIST_OFFSETS = 2,
+	METADATA = 3,
+	CREATE_TOPICS = 19,
+	DELETE_TOPICS = 20,
+	CREATE_PARTITIONS = 37
+};
+
+#define PARTITIONS_AT_ONCE 5000 /* an Apache Kafka takes no more than 10,000 changes in a request */
 
 void
 wire_die(const char *format, ...)
@@ -261,6 +271,20 @@ wire_create_request(const char *topic, int partitions)
 	return wire_end(b);
 }
 
+static struct bytes
+more_partitions_request(const char *topic, int partitions)
+{
+	struct bytes b = wire_begin(CREATE_PARTITIONS, 0);
+
+	wire_put_int(&b, 4, 1);
+	wire_put_string(&b, topic);
+	wire_put_int(&b, 4, partitions);
+	wire_put_int(&b, 4, -1); /* no assignments */
+	wire_put_int(&b, 4, 30000);
+	wire_put_int(&b, 1, 0); /* not only to validate */
+	return wire_end(b);
+}
+
 struct bytes
 wire_delete_request(const char *topic)
 {
@@ -412,12 +436,24 @@ wire_ask(int fd, struct bytes request, size_t error_at, int16_t forgiven, const 
 	free(request.at);
 }
 
-/* Both answers: size, correlation, throttle time, count, name, error. */
+/* These answers: size, correlation, throttle time, count, name, error. */
+static size_t
+administered_error_at(const char *topic)
+{
+	return 4 + 4 + 4 + 4 + 2 + strlen(topic);
+}
+
 void
 wire_create_topic(int fd, const char *topic, int partitions)
 {
-	wire_ask(fd, wire_create_request(topic, partitions), 4 + 4 + 4 + 4 + 2 + strlen(topic), 36,
-		 "CreateTopics");
+	int n = partitions < PARTITIONS_AT_ONCE ? partitions : PARTITIONS_AT_ONCE;
+
+	wire_ask(fd, wire_create_request(topic, n), administered_error_at(topic), 36, "CreateTopics");
+	while (n < partitions) {
+		n = n + PARTITIONS_AT_ONCE < partitions ? n + PARTITIONS_AT_ONCE : partitions;
+		wire_ask(fd, more_partitions_request(topic, n), administered_error_at(topic), 0,
+			 "CreatePartitions");
+	}
 }
 
 /* Answers: size, correlation, topics, name, partitions: each index, error, time, offset. */
@@ -448,5 +484,5 @@ wire_await_topic(int fd, const char *topic, int partitions)
 void
 wire_delete_topic(int fd, const char *topic)
 {
-	wire_ask(fd, wire_delete_request(topic), 4 + 4 + 4 + 4 + 2 + strlen(topic), 3, "DeleteTopics");
+	wire_ask(fd, wire_delete_request(topic), administered_error_at(topic), 3, "DeleteTopics");
 }

@@ -3,7 +3,7 @@
  *
  * Written apart from the broker's own protocol code, so that a mistake in that cannot hide here; old versions
  *of each API, which have the simplest shapes: Metadata 4, CreateTopics 2, DeleteTopics 1, Produce 7, Fetch 4,
- *ListOffsets 1.
+ *ListOffsets 1, CreatePartitions 0.
  *
  *	wire_connect -> wire_*_request (a whole frame, to be freed with free(frame.at)) -> wire_call -> answer
  *
