@@ -1,6 +1,7 @@
 #include "broker/handoff.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/check.h"
@@ -36,6 +37,16 @@ handoff_send(const struct handoff *h, int fd, uint8_t listener)
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 	return sendmsg(h->supervisor, &msg, MSG_NOSIGNAL) == 1;
+}
+
+/* A byte each: what the kernel counts are connections. */
+int
+handoff_waiting(const struct handoff *h)
+{
+	int bytes = 0;
+
+	CHECK(ioctl(h->worker, FIONREAD, &bytes) == 0);
+	return bytes;
 }
 
 enum handoff_result

@@ -17,6 +17,8 @@ struct handoff {
 void handoff_create(struct handoff *h);
 /* False: the worker's queue is full, try another. The descriptor stays the caller's. */
 bool handoff_send(const struct handoff *h, int fd, uint8_t listener);
+/* How many were sent and are not received yet. */
+int handoff_waiting(const struct handoff *h);
 enum handoff_result {
 	HANDOFF_NOTHING,    /* none waits */
 	HANDOFF_CONNECTION, /* *fd is the caller's now */

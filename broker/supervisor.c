@@ -76,6 +76,10 @@ console_the_others(int dead)
 		atomic_store(&shared->checkpoint_wanted, 1);
 		wakeup_send(&sv.family.wakeup, children_checkpointer(&sv.children));
 	}
+	if (dead != children_cleaner(&sv.children)) {
+		atomic_store(&shared->clean_wanted, 1);
+		wakeup_send(&sv.family.wakeup, children_cleaner(&sv.children));
+	}
 }
 
 static void
@@ -87,6 +91,9 @@ bury(int slot, int status)
 	death_say(child, atomic_load(&shared->pid), status);
 	atomic_store(&shared->pid, 0);
 	atomic_store(&shared->connections, 0);
+	if (child->kind == CHILD_WORKER) /* it may have died with one that it had taken and not counted */
+		atomic_store(&shared->taken, atomic_load(&shared->handed) -
+						 (uint32_t)handoff_waiting(&sv.family.handoff[slot]));
 	store_slot_clear(&sv.family.shared->store, slot);
 	watch_forget(&sv.watch, slot);
 	atomic_fetch_add(&shared->restarts, 1);

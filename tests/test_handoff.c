@@ -45,13 +45,16 @@ test_what_was_under_way_outlives_the_receiver(void **state)
 	handoff_create(&h);
 	assert_true(handoff_send(&h, STDERR_FILENO, 1));
 	assert_true(handoff_send(&h, STDERR_FILENO, 2));
+	assert_int_equal(handoff_waiting(&h), 2);
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(handoff_receive(&h, &fd, &listener) == HANDOFF_CONNECTION && listener == 1 ? 0 : 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	assert_int_equal(handoff_waiting(&h), 1);
 	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
 	assert_int_equal(listener, 2);
+	assert_int_equal(handoff_waiting(&h), 0);
 	close(fd);
 	close(h.supervisor);
 	close(h.worker);

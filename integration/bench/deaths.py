@@ -42,10 +42,7 @@ ASK = frames.frame(frames.header(wire.API_VERSIONS, 0))
 
 
 def produce_request(acks, partition):
-    """Produce v3."""
-    body = frames.string("")[:0] + struct.pack(">hhi", -1, acks, 10_000)
-    body += frames.array(frames.string("deaths") + frames.array(struct.pack(">i", partition) + frames.data(frames.batch())))
-    return frames.frame(frames.header(wire.PRODUCE, 3) + body)
+    return frames.frame(frames.header(wire.PRODUCE, 3) + frames.produce_body("deaths", frames.batch(), acks, partition))
 
 
 class Client:
@@ -88,7 +85,7 @@ class Client:
         self.answer += part
         if len(self.answer) < 4 or len(self.answer) < 4 + struct.unpack_from(">i", self.answer)[0]:
             return
-        error = struct.unpack_from(">h", self.answer, 8 + 4 + 2 + len("deaths") + 4 + 4)[0]
+        error, _ = frames.produced(self.answer[8:])
         assert error == 0, f"the broker refused a batch: {error}"
         self.load.answers.append((self, self.sent_at, now))
         self.sent_at, self.answer = None, b""
@@ -228,7 +225,7 @@ def main():
 
 def begin(broker):
     with broker.connect() as connection:
-        connection.ask(frames.CREATE_TOPICS, 0, create_body())
+        connection.ask(frames.CREATE_TOPICS, 2, frames.create_body("deaths", partitions=WORKERS))
     load = Load(broker)
     load.run(0.5)
     return load
@@ -245,12 +242,6 @@ def shoot_the_writer(load, aims):
     while not (pid := aims.hit("turn.written")):
         load.turn()
     return pid
-
-
-def create_body():
-    """CreateTopics v0."""
-    topic = frames.string("deaths") + struct.pack(">ih", WORKERS, 1) + struct.pack(">ii", 0, 0)
-    return frames.array(topic) + struct.pack(">i", 10_000)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ OPTIONS = ["-o", "log.retention.check.interval.ms=200"]
 BIRTHS = re.compile(r"child\.|worker\.(started|opened|ready)|coordinator\.loads|supervisor\.(forked|reaped)|prepare\.")
 ENDS = re.compile(r"finish\.|supervisor\.(drains|finishes)|worker\.drains")
 RECOVERIES = re.compile(r"recovery\.")
+WITH_A_LOCK = ("turn.written", "checkpoint.pinned", "checkpoint.synced")  # or so needed as if they had one
 EXPIRIES = re.compile(r"clean\.producers")
 
 
@@ -144,6 +145,21 @@ class Storm:
         if ENDS.match(point):
             self.broker.process.wait(10 * patience.factor())
 
+    def freeze(self):
+        """SIGSTOP for a moment: nobody dies of that, nor is anybody disturbed."""
+        pid = self.chance.choice(sorted(self.broker.children().values()))
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.5 * self.chance.random())
+        os.kill(pid, signal.SIGCONT)
+
+    def freeze_at(self, point):
+        """Somebody stands still there, for whom all wait: the supervisor kills it after a second (broker/watch.h)."""
+        children = {pid: name for name, pid in self.broker.children().items()}
+        self.faults.aim(point, self.chance.randint(1, 5), signal.SIGSTOP)
+        pid = eventually(lambda: self.faults.hit(point), what=f"somebody passes {point}")
+        eventually(lambda: not procs.alive(pid), 4, f"who stood still at {point} is killed")
+        self.died(children[pid], pid)
+
     def provoke(self, point):
         """Something that makes a process pass there."""
         if BIRTHS.match(point):
@@ -243,6 +259,15 @@ class Storm:
         judge(self.broker, self.loads[2], False)
         check_ledgers(self.broker, self.ledgers)
         self.churn.check()
+        eventually(lambda: not self.dead_readers(), 15, "no dead process has a reader's slot", 0.1)
+
+    def dead_readers(self):
+        """Pids in the store's table of readers that nobody has any more: what they read could not be freed."""
+        shown = subprocess.run(["mdb_stat", "-r", self.broker.data], capture_output=True, text=True, check=False).stdout
+        # Its exit status says nothing: it is that of the list that it prints.
+        pids = {int(pid) for pid in re.findall(r"^ *(\d+) +[0-9a-f]+ ", shown, re.MULTILINE)}
+        assert pids & set(self.broker.children().values()), shown
+        return {pid for pid in pids if not procs.alive(pid)}
 
 
 # --- storms ------------------------------------------------------------------------------------------------------
@@ -265,6 +290,8 @@ def random_deaths(seed):
                 storm.strike(storm.shoot_the_broker)
             elif chance.random() < 0.1:
                 storm.strike(storm.shoot_all)
+            elif chance.random() < 0.1:
+                storm.strike(storm.freeze)
             else:
                 storm.strike(storm.shoot)
             if chance.random() < 0.25:
@@ -273,7 +300,7 @@ def random_deaths(seed):
 
 
 def deaths_at_points(seed):
-    """One death at each named point, in any order, and kills in between."""
+    """One death at each named point, in any order, and kills in between; at some of them one that only stands still."""
     chance, faults = random.Random(seed), Faults()
     broker = Broker(options=OPTIONS, program=program(), environment=faults.environment()).expect_deaths()
     with broker:
@@ -284,6 +311,8 @@ def deaths_at_points(seed):
         chance.shuffle(points)
         for point in points:
             storm.strike(storm.die_at, point)
+            if point in WITH_A_LOCK:
+                storm.strike(storm.freeze_at, point)
             if chance.random() < 0.2:
                 storm.strike(storm.shoot)
         storm.calm()
