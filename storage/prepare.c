@@ -24,6 +24,7 @@ drop_side_file(struct store *store)
 	snprintf(path, sizeof(path), "%s/ckpt", store->dir);
 	if (unlink(path) != 0 && errno != ENOENT)
 		return env_error(store, errno, "remove the checkpoint file");
+	ckptfile_sync_parent(store->dir); /* the directory may be new, and nobody else will */
 	return ckptfile_sync_dir(store->dir);
 }
 

@@ -1,0 +1,78 @@
+#include "tests/powercut/judge.h"
+
+#include <stdio.h>
+
+#include "tests/powercut/audit.h"
+#include "tests/powercut/disk.h"
+
+/* Any moment; more often one soon after the store was opened. */
+static uint32_t
+choose_moment(const struct run *run, uint64_t *seed)
+{
+	uint32_t moments = disk_now();
+	if (run->lives == 0 || test_random(seed) % 4 != 0)
+		return (uint32_t)(test_random(seed) % moments);
+	uint32_t began = run->life_began[test_random(seed) % (uint64_t)run->lives];
+	uint32_t moment = began + (uint32_t)(test_random(seed) % 40);
+	return moment < moments ? moment : moments - 1;
+}
+
+static void
+audit(struct run *run)
+{
+	world_check(life_store(), &run->world);
+	audit_rows(life_store());
+	audit_pages(life_store());
+}
+
+/* It goes on working, over a restart too. */
+static void
+work_on(struct run *run, const char *dir, enum durability durability, uint64_t *seed)
+{
+	life_steps(12);
+	audit(run);
+	life_close(test_random(seed) % 2 == 0);
+	life_open(run, dir, durability, NULL);
+	life_steps(4);
+	audit(run);
+	life_close(false);
+}
+
+/* The power comes back, and fails again within this life. */
+static void
+live_shortly(struct run *run, const char *dir, enum durability durability, uint64_t floor)
+{
+	disk_record(dir);
+	life_open(run, dir, durability, &floor);
+	life_steps((int)(test_random(&run->seed) % 6));
+	life_close(test_random(&run->seed) % 4 == 0);
+	disk_stop();
+}
+
+void
+judge(struct run *run, const char *dir, uint64_t seed, struct verdict *out)
+{
+	disk_freeze();
+	uint64_t again = test_random(&seed) % 24;
+	out->cuts = again < 4 ? 2 : again == 4 ? 3 : 1;
+	for (int i = 1; i <= out->cuts; i++) {
+		char image[4096];
+		snprintf(image, sizeof(image), "%s/image-%d", dir, i);
+		out->moment = choose_moment(run, &seed);
+		out->cut = (int)(test_random(&seed) % CUT_KINDS);
+		out->floor = run_floor(run, out->moment);
+		disk_image(image, out->moment, (enum disk_cut)out->cut, &seed);
+		disk_boot();
+		run->lives = 0;
+		run->seed = seed;
+		enum durability durability = load_durability(run->kind, &seed);
+		if (i < out->cuts) {
+			live_shortly(run, image, durability, out->floor);
+			continue;
+		}
+		life_open(run, image, durability, &out->floor);
+		out->found = life_found();
+		audit(run);
+		work_on(run, image, durability, &seed);
+	}
+}
