@@ -191,7 +191,7 @@ static struct open_file {
 } open_file[FDS];
 
 static bool simulated; /* the real disk does not matter any more: syncs take no time */
-static void (*during_sync)(void);
+static void (*during_sync)(void), (*watch)(void);
 static uint32_t ops_left;
 static bool nobody_dies;
 static void (*die)(void);
@@ -200,6 +200,12 @@ void
 disk_during_sync(void (*f)(void))
 {
 	during_sync = f;
+}
+
+void
+disk_watch(void (*f)(void))
+{
+	watch = f;
 }
 
 void
@@ -231,13 +237,15 @@ void
 disk_stop(void)
 {
 	disk->recording = false;
-	during_sync = NULL;
+	during_sync = watch = NULL;
 	ops_left = 0;
 }
 
 static bool
 is_time_to_die(void)
 {
+	if (watch != NULL)
+		watch();
 	return disk != NULL && disk->recording && !nobody_dies && ops_left > 0 && --ops_left == 0;
 }
 

@@ -52,6 +52,8 @@ void disk_record(const char *dir);
 void disk_stop(void);
 uint32_t disk_now(void);
 void disk_during_sync(void (*f)(void));
+/* Call f before each write and sync. */
+void disk_watch(void (*f)(void));
 /* The kernel that the store sees from now on is another one: its boot id is. */
 void disk_boot(void);
 /*

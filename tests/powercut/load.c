@@ -75,6 +75,7 @@ expect(uint64_t commit, const struct world *world)
 	life.run->left[commit] = *world;
 }
 
+/* Whoever sees that a commit is durable may answer. */
 static void
 called_durable(void)
 {
@@ -231,6 +232,7 @@ life_open(struct run *run, const char *dir, enum durability durability, const ui
 					 .shared = &life.shared };
 	disk_during_sync(durability == DURABILITY_STRICT ? NULL : meanwhile);
 	store_shared_init(&life.shared);
+	disk_watch(called_durable);
 	MUST(store_recover(dir, &restored));
 	CHECK(!restored || floor != NULL);
 	life.f.store = fixture_store(&life.f, 0);
