@@ -149,6 +149,7 @@ keep(struct inode *f, uint64_t offset, const uint8_t *bytes, size_t n, bool sync
 		add(&f->size)->size = end;
 	if (!synchronous)
 		return;
+	add(&disk->in_flight);
 	disk->moment++;
 	for (uint32_t p = first; p < behind; p++)
 		settle(&f->page[p], f->page[p].n);
@@ -225,6 +226,12 @@ void
 disk_boot(void)
 {
 	disk->boot++;
+}
+
+uint32_t
+disk_in_flight(uint64_t n)
+{
+	return disk->in_flight.n > 0 ? disk->in_flight.at[n % disk->in_flight.n].written : 0;
 }
 
 uint32_t

@@ -51,6 +51,8 @@ void disk_end(void);
 void disk_record(const char *dir);
 void disk_stop(void);
 uint32_t disk_now(void);
+/* The n-th moment, counted round and round, that was in the middle of a synchronous write. */
+uint32_t disk_in_flight(uint64_t n);
 void disk_during_sync(void (*f)(void));
 /* Call f before each write and sync. */
 void disk_watch(void (*f)(void));

@@ -42,6 +42,7 @@ struct disk {
 	bool recording;
 	uint32_t moment, boot;
 	struct changes name[NAMES];
+	struct changes in_flight; /* moments in the middle of a synchronous write */
 	struct inode *inode[64];
 	int32_t inode_n;
 };

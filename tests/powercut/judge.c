@@ -5,15 +5,17 @@
 #include "tests/powercut/audit.h"
 #include "tests/powercut/disk.h"
 
-/* Any moment; more often one soon after the store was opened. */
+/* Any moment; more often one soon after the store was opened, or while a checkpoint is being written down. */
 static uint32_t
 choose_moment(const struct run *run, uint64_t *seed)
 {
-	uint32_t moments = disk_now();
-	if (run->lives == 0 || test_random(seed) % 4 != 0)
-		return (uint32_t)(test_random(seed) % moments);
-	uint32_t began = run->life_began[test_random(seed) % (uint64_t)run->lives];
-	uint32_t moment = began + (uint32_t)(test_random(seed) % 40);
+	uint32_t moments = disk_now(), moment;
+	uint64_t kind = test_random(seed) % 8, n = test_random(seed);
+	if (kind == 0)
+		return disk_in_flight(n);
+	if (kind > 2 || run->lives == 0)
+		return (uint32_t)(n % moments);
+	moment = run->life_began[n % (uint64_t)run->lives] + (uint32_t)(test_random(seed) % 40);
 	return moment < moments ? moment : moments - 1;
 }
 
