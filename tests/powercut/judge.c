@@ -26,7 +26,8 @@ all_is_visible(struct store_fixture *f)
 	struct store_txn *txn = fixture_read(f);
 	struct topic topic;
 	struct str name = STR_NULL;
-	while (topic_after(txn, name, &f->arena, &topic)) {
+	enum err e;
+	while (topic_after(txn, name, &f->arena, &topic, &e)) {
 		for (int32_t p = 0; p < topic.partitions; p++) {
 			struct partition state;
 			MUST(partition_state(txn, &topic, p, &state));
@@ -34,6 +35,7 @@ all_is_visible(struct store_fixture *f)
 		}
 		name = topic.name;
 	}
+	MUST(e);
 	store_read_end(txn);
 	arena_reset(&f->arena);
 }
