@@ -86,6 +86,19 @@ child_become(struct family *family, const struct child *child, pid_t supervisor)
 }
 
 static void
+back_off(struct child *child)
+{
+	int64_t now = clock_monotonic_ms();
+
+	if (now - child->started_ms >= HEALTHY_MS)
+		child->backoff_ms = 0;
+	child->not_before_ms = now + child->backoff_ms;
+	child->backoff_ms = child->backoff_ms == 0                    ? BACKOFF_FIRST_MS
+			    : child->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS
+								      : child->backoff_ms * 2;
+}
+
+static void
 spawn(struct children *c, int slot)
 {
 	struct child *child = &c->child[slot];
@@ -100,7 +113,8 @@ spawn(struct children *c, int slot)
 	if (pid < 0) {
 		diag_error("process cannot be started", D_C("process", child->name),
 			   D_C("reason", strerror(errno)));
-		child->not_before_ms = clock_monotonic_ms() + BACKOFF_FIRST_MS;
+		child->started_ms = clock_monotonic_ms();
+		back_off(child);
 		return;
 	}
 	if (pid == 0) {
@@ -131,19 +145,6 @@ children_spawn(struct children *c)
 			next = child->not_before_ms - now;
 	}
 	return next;
-}
-
-static void
-back_off(struct child *child)
-{
-	int64_t now = clock_monotonic_ms();
-
-	if (now - child->started_ms >= HEALTHY_MS)
-		child->backoff_ms = 0;
-	child->not_before_ms = now + child->backoff_ms;
-	child->backoff_ms = child->backoff_ms == 0                    ? BACKOFF_FIRST_MS
-			    : child->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS
-								      : child->backoff_ms * 2;
 }
 
 static int

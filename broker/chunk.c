@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/check.h"
-
 #define SLIM_BYTES 4096
 #define FREE_MOST  16 /* kept for the next requests; two megabytes */
 
@@ -18,13 +16,14 @@ take_free(struct chunk_pool *pool)
 	return c;
 }
 
+/* NULL: there is no memory. */
 static struct chunk *
 allocate(size_t cap)
 {
 	struct chunk *c = malloc(sizeof(*c) + cap);
 
-	CHECK(c != NULL);
-	c->cap = cap;
+	if (c != NULL)
+		c->cap = cap;
 	return c;
 }
 
@@ -43,7 +42,8 @@ chunk_new(struct chunk_pool *pool, size_t cap)
 {
 	if (cap <= CHUNK_BYTES && pool->free != NULL)
 		return begin(pool, take_free(pool));
-	return begin(pool, allocate(cap < CHUNK_BYTES ? CHUNK_BYTES : cap));
+	struct chunk *c = allocate(cap < CHUNK_BYTES ? CHUNK_BYTES : cap);
+	return c != NULL ? begin(pool, c) : NULL;
 }
 
 static struct chunk *
@@ -55,12 +55,24 @@ move_rest(struct chunk_pool *pool, struct chunk *from, struct chunk *to)
 	return to;
 }
 
-struct chunk *
-chunk_slim(struct chunk_pool *pool, struct chunk *c)
+/* What a rest is given, rounded up: as much again as has come. */
+static size_t
+slim_bytes(const struct chunk *c, bool tight)
 {
-	if (c->used - c->parsed > SLIM_BYTES / 4 || c->cap <= SLIM_BYTES)
-		return c;
-	return move_rest(pool, c, begin(pool, allocate(SLIM_BYTES)));
+	size_t rest = c->used - c->parsed;
+
+	if (rest <= SLIM_BYTES / 4)
+		return SLIM_BYTES;
+	return tight && c->references == 1 ? (rest * 2 + SLIM_BYTES - 1) / SLIM_BYTES * SLIM_BYTES : c->cap;
+}
+
+struct chunk *
+chunk_slim(struct chunk_pool *pool, struct chunk *c, bool tight)
+{
+	size_t cap = slim_bytes(c, tight);
+	struct chunk *slim = cap < c->cap ? allocate(cap) : NULL;
+
+	return slim != NULL ? move_rest(pool, c, begin(pool, slim)) : c;
 }
 
 void
@@ -97,5 +109,6 @@ chunk_with_room(struct chunk_pool *pool, struct chunk *c, size_t frame)
 		c->used = rest;
 		return c;
 	}
-	return move_rest(pool, c, chunk_new(pool, frame));
+	struct chunk *larger = chunk_new(pool, frame);
+	return larger != NULL ? move_rest(pool, c, larger) : NULL;
 }

@@ -34,18 +34,19 @@ struct chunk_pool {
 	size_t bytes; /* in use by connections and calls */
 };
 
-/* One reference, the caller's. At least `cap` bytes, and at least CHUNK_BYTES. */
+/* One reference, the caller's. At least `cap` bytes, and at least CHUNK_BYTES. NULL: there is no memory. */
 struct chunk *chunk_new(struct chunk_pool *pool, size_t cap);
 void chunk_hold(struct chunk *c);
 void chunk_release(struct chunk_pool *pool, struct chunk *c); /* NULL is allowed */
 /*
- * For a connection that waits for the rest of a request: a rest that is small moves to a chunk of its own size.
- * Takes over the caller's reference.
+ * For a connection that waits for the rest of a request: a rest that is small moves to a chunk of its own size; where
+ * memory is tight any does, so that it holds twice what has come, at most. Takes over the caller's reference.
  */
-struct chunk *chunk_slim(struct chunk_pool *pool, struct chunk *c);
+struct chunk *chunk_slim(struct chunk_pool *pool, struct chunk *c, bool tight);
 /*
  * A chunk with room for `frame` bytes from the first unparsed byte on: the same one, or the same tidied up,
- * or another that took over the caller's reference and the unparsed bytes.
+ * or another that took over the caller's reference and the unparsed bytes. NULL: there is no memory for it, and nothing
+ * has changed.
  */
 struct chunk *chunk_with_room(struct chunk_pool *pool, struct chunk *c, size_t frame);
 

@@ -28,6 +28,7 @@
 
 #define SIZE_BYTES    4
 #define TRUSTED_FRAME (1024 * 1024) /* room is made at once; for larger frames as their bytes arrive */
+#define TIGHT_FRAME   4096          /* the same, while memory is tight */
 
 /* --- open, close --- */
 
@@ -78,6 +79,7 @@ connection_new(struct worker *w, int fd)
 	c->active_ms = clock_monotonic_ms();
 	list_init(&c->calls);
 	list_init(&c->in_flushing);
+	list_init(&c->in_later);
 	list_init(&c->in_starved);
 	list_append(&w->connections, &c->in_worker);
 	ev_io_init(&c->readable, on_readable, fd, EV_READ);
@@ -88,13 +90,14 @@ connection_new(struct worker *w, int fd)
 }
 
 void
-connection_open(struct worker *w, int fd, uint8_t listener)
+connection_open(struct worker *w, int fd, const struct arrival *arrival)
 {
 	struct connection *c = connection_new(w, fd);
 	int one = 1;
 
 	count(c, 1);
-	c->listener = listener;
+	c->listener = arrival->listener;
+	c->entry = arrival->entry;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	remember_addresses(c);
@@ -110,8 +113,10 @@ call_end(struct call *call)
 	list_remove(&call->job.in_list);
 	list_remove(&call->in_connection);
 	call->connection->call_n--;
+	call->worker->call_n -= !call->connection->internal;
 	call->connection->alone_n -= call->handler->alone;
 	call->connection->answer_bytes -= call->answer_bytes;
+	call->worker->answer_bytes -= call->answer_bytes;
 	call_drop_chunk(call);
 	call_recycle(call);
 }
@@ -130,12 +135,15 @@ connection_close(struct connection *c)
 	ev_io_stop(w->base.loop, &c->writable);
 	list_remove(&c->in_worker);
 	list_remove(&c->in_flushing);
+	list_remove(&c->in_later);
 	list_remove(&c->in_starved);
 	chunk_release(&w->chunks, c->chunk);
 	w->pending_bytes -= buf_len(&c->pending);
 	buf_free(&c->pending);
 	close(c->fd);
 	count(c, -1);
+	if (!c->internal)
+		atomic_store(&w->shared->ended[c->entry], 1);
 	free(c->waiting);
 	free(c);
 }
@@ -182,7 +190,9 @@ connection_drain(struct connection *c)
 static bool
 has_room(const struct connection *c)
 {
-	return (c->internal || c->call_n < CALLS_MOST) && buf_len(&c->pending) == 0 &&
+	int most = worker_is_crowded(c->worker) ? 1 : CALLS_MOST;
+
+	return (c->internal || c->call_n < most) && buf_len(&c->pending) == 0 &&
 	       c->answer_bytes < ANSWERS_BYTES_MOST;
 }
 
@@ -197,15 +207,18 @@ is_held_up(const struct connection *c)
 static bool
 may_read(const struct connection *c)
 {
-	return !c->doomed && !c->hangup && !c->refused && has_room(c) && !(is_held_up(c) && c->chunk != NULL);
+	return !c->doomed && !c->hangup && !c->refused && list_is_empty(&c->in_later) && has_room(c) &&
+	       !(is_held_up(c) && c->chunk != NULL);
 }
 
-/* The first in that queue goes on, one request at a time, so that somebody always does. */
+/* The first in each of these queues goes on, one request at a time, so that somebody always does. */
 bool
 connection_is_starved(const struct connection *c)
 {
-	return !list_is_empty(&c->in_starved) &&
-	       (c->worker->starved.next != &c->in_starved || c->holding_n > 0);
+	const struct worker *w = c->worker;
+	bool first = w->starved.next == &c->in_starved || w->beginners.next == &c->in_starved;
+
+	return !list_is_empty(&c->in_starved) && (!first || c->holding_n > 0);
 }
 
 void
@@ -250,6 +263,23 @@ frame_size_check(struct connection *c, const uint8_t *at)
 	return -1;
 }
 
+bool
+connection_has_had_its_turn(struct connection *c)
+{
+	if (c->internal || (c->turn_n < TURN_REQUESTS && c->turn_bytes < TURN_ANSWER_BYTES))
+		return false;
+	list_remove(&c->in_later);
+	list_append(&c->worker->later, &c->in_later);
+	return true;
+}
+
+static void
+begin_turn(struct connection *c)
+{
+	c->turn_n = 0;
+	c->turn_bytes = 0;
+}
+
 void
 connection_parse(struct connection *c)
 {
@@ -266,6 +296,8 @@ connection_parse(struct connection *c)
 		}
 		if (have < SIZE_BYTES || !has_room(c) || is_held_up(c))
 			return;
+		if (connection_has_had_its_turn(c))
+			return;
 		if ((size = frame_size_check(c, at)) < 0) {
 			connection_refuse(c);
 			return;
@@ -273,6 +305,8 @@ connection_parse(struct connection *c)
 		if (have < SIZE_BYTES + (size_t)size)
 			return;
 		c->greeted = true;
+		c->pace.ms = 0;
+		c->turn_n++;
 		chunk->parsed += SIZE_BYTES + (size_t)size;
 		if (!(c->internal ? connection_serve_internal(c, at + SIZE_BYTES, (size_t)size)
 				  : dispatch(c, at + SIZE_BYTES, (size_t)size)))
@@ -290,9 +324,10 @@ room_wanted(const struct connection *c)
 	if (have < SIZE_BYTES)
 		return SIZE_BYTES + 4096;
 	size_t frame = SIZE_BYTES + (size_t)get_u32(chunk->data + chunk->parsed);
-	if (frame <= TRUSTED_FRAME || frame <= have * 2)
+	size_t trusted = worker_is_tight(c->worker) ? TIGHT_FRAME : TRUSTED_FRAME;
+	if (frame <= trusted || frame <= have * 2)
 		return frame;
-	return have * 2 > TRUSTED_FRAME ? have * 2 : TRUSTED_FRAME;
+	return have * 2 > trusted ? have * 2 : trusted;
 }
 
 /* Over the budget only one connection may go on, lest all wait for each other's half-received requests. */
@@ -304,7 +339,7 @@ must_starve(struct connection *c)
 	if (c->internal) /* whose clients are held back by the worker that received their requests */
 		return false;
 	if (worker_is_full(w) && list_is_empty(&c->in_starved))
-		list_append(&w->starved, &c->in_starved);
+		list_append(c->chunk == NULL ? &w->beginners : &w->starved, &c->in_starved);
 	return connection_is_starved(c);
 }
 
@@ -316,18 +351,37 @@ connection_stays_active(struct connection *c)
 	list_append(&c->worker->connections, &c->in_worker);
 }
 
-static void
-receive(struct connection *c)
+/* False: there is no memory; the connection ends. */
+static bool
+make_room(struct connection *c)
 {
 	struct worker *w = c->worker;
 
 	if (c->chunk == NULL)
 		c->chunk = chunk_new(&w->chunks, CHUNK_BYTES);
-	c->chunk = chunk_with_room(&w->chunks, c->chunk, room_wanted(c));
+	struct chunk *chunk = c->chunk;
+	if (chunk != NULL)
+		chunk = chunk_with_room(&w->chunks, chunk, room_wanted(c));
+	if (chunk != NULL) {
+		c->chunk = chunk;
+		return true;
+	}
+	diag_warn("connection closed: there is no memory for its request", D_INT("connection", c->id),
+		  D_C("client", c->peer), D_INT("requests_bytes", w->chunks.bytes));
+	connection_doom(c);
+	return false;
+}
+
+static void
+receive(struct connection *c)
+{
+	if (!make_room(c))
+		return;
 	struct chunk *chunk = c->chunk;
 	ssize_t n = recv(c->fd, chunk->data + chunk->used, chunk->cap - chunk->used, 0);
 	if (n > 0) {
 		chunk->used += (size_t)n;
+		c->received += (uint64_t)n;
 		connection_stays_active(c);
 		return;
 	}
@@ -338,11 +392,25 @@ receive(struct connection *c)
 	connection_mark(c);
 }
 
+/* What was received. */
+static void
+serve(struct connection *c)
+{
+	struct worker *w = c->worker;
+
+	connection_parse(c);
+	if (c->chunk == NULL || is_held_up(c))
+		list_remove(&c->in_starved); /* served, or not to be served now; the next may go on */
+	else
+		c->chunk = chunk_slim(&w->chunks, c->chunk, worker_is_tight(w));
+	connection_update(c);
+	worker_read_end(w);
+}
+
 static void
 on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
 	struct connection *c = watcher->data;
-	struct worker *w = c->worker;
 
 	(void)loop, (void)revents;
 	if (c->internal && connection_sender_is_gone(c)) {
@@ -353,14 +421,18 @@ on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 		connection_update(c);
 		return;
 	}
+	begin_turn(c);
 	receive(c);
-	connection_parse(c);
-	if (c->chunk == NULL || is_held_up(c))
-		list_remove(&c->in_starved); /* served, or not to be served now; the next may go on */
-	else
-		c->chunk = chunk_slim(&w->chunks, c->chunk);
-	connection_update(c);
-	worker_read_end(w);
+	serve(c);
+}
+
+void
+connection_resume(struct connection *c)
+{
+	list_remove(&c->in_later);
+	begin_turn(c);
+	serve(c);
+	connection_mark(c); /* the end of one that has hung up may have waited for this */
 }
 
 void

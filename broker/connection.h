@@ -35,20 +35,28 @@
 #include "common/list.h"
 #include "common/str.h"
 
+struct arrival;
 struct call;
 struct chunk;
 struct worker;
 
-#define CALLS_MOST         128
+#define CALLS_MOST 128
+/* What a connection is served before others have their turn: requests, and bytes of answers. */
+#define TURN_REQUESTS      128
+#define TURN_ANSWER_BYTES  (1024 * 1024)
+#define CALL_BYTES         8192 /* what a small one takes */
 #define ANSWERS_BYTES_MOST (8 * 1024 * 1024)
 
 struct connection {
 	struct list in_worker;   /* least recently active first */
 	struct list in_flushing; /* in the worker's flushing list, or nowhere */
+	struct list in_later;    /* in the worker's later list, or nowhere */
 	struct list in_starved;  /* in the worker's starved list, or nowhere */
 	struct list calls;       /* oldest first; internal: those that are finished */
 	struct list *waiting;    /* internal: those that are not, in buckets by correlation id */
 	int call_n;              /* of both */
+	int turn_n;              /* requests of this turn */
+	size_t turn_bytes;       /* of answers that were sent in it */
 	int holding_n;           /* of those, the ones that hold a chunk */
 	int alone_n;             /* of those, the ones that nothing may be begun behind (handler.alone) */
 	size_t answer_bytes;     /* memory of those that are finished and not sent yet */
@@ -58,9 +66,15 @@ struct connection {
 	int64_t pending_since_ms; /* monotonic: when the socket began to refuse */
 	ev_io readable, writable;
 	int64_t active_ms; /* monotonic: when bytes last came */
-	uint64_t id;       /* for diagnostics */
+	uint64_t received; /* bytes so far */
+	struct {
+		int64_t ms; /* monotonic; 0: nothing is watched */
+		uint64_t received;
+	} pace; /* while memory is short, and this request half there: since when, from how many bytes on */
+	uint64_t id; /* for diagnostics */
 	int fd;
 	uint8_t listener; /* index in the configuration */
+	int32_t entry;    /* in the census */
 	uint32_t fetches; /* so far; where the next one begins to serve */
 	bool doomed;      /* to be closed at the next flush */
 	bool hangup;      /* the client sends no more; close when all is answered */
@@ -76,7 +90,7 @@ struct connection {
 };
 
 /* Serve this socket from now on. Takes the descriptor. */
-void connection_open(struct worker *w, int fd, uint8_t listener);
+void connection_open(struct worker *w, int fd, const struct arrival *arrival);
 /* The same, of another worker. */
 void connection_open_internal(struct worker *w, int fd);
 /* Close at the next flush, without answering what is unanswered. */
@@ -89,6 +103,8 @@ void connection_flush(struct connection *c);
 void connection_mark(struct connection *c);
 /* Waits for the memory budget, and is not the one that may go on all the same. */
 bool connection_is_starved(const struct connection *c);
+/* Its next turn: it had sent more than is served in one. */
+void connection_resume(struct connection *c);
 /* Read on if the memory budget allows it now, or if this is the first of those that wait for it. */
 void connection_feed(struct connection *c);
 /* No more requests come, or are read (SIGTERM): answer what there is, waiting fetches at once, then close. */
@@ -111,6 +127,8 @@ struct list *connection_calls(struct connection *c, int i);
 void call_end(struct call *call);
 /* Make calls of the whole frames that were received, if there is room for them. */
 void connection_parse(struct connection *c);
+/* It has had its turn; if so, it is in the worker's later list. */
+bool connection_has_had_its_turn(struct connection *c);
 /* Read on, or no longer, as things are now. */
 void connection_update(struct connection *c);
 /* Bytes came, or were taken: the last in the worker's list, which is in this order. */

@@ -59,6 +59,7 @@ connection_take(struct connection *c, struct call *call)
 {
 	list_append(c->internal ? bucket(c, call->correlation_id) : &c->calls, &call->in_connection);
 	c->call_n++;
+	c->worker->call_n += !c->internal;
 	c->alone_n += call->handler->alone;
 }
 
@@ -69,6 +70,7 @@ call_finish(struct call *call)
 
 	call->finished = true;
 	c->answer_bytes += call->arena.used - call->answer_bytes;
+	c->worker->answer_bytes += call->arena.used - call->answer_bytes;
 	call->answer_bytes = call->arena.used;
 	if (c->internal) {
 		list_remove(&call->in_connection);

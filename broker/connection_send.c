@@ -99,15 +99,19 @@ send_frame(struct connection *c, const struct frame *frame)
 }
 
 static bool
+has_answer(const struct connection *c)
+{
+	return !list_is_empty(&c->calls) && LIST_OF(c->calls.next, struct call, in_connection)->finished;
+}
+
+static void
 send_answers(struct connection *c)
 {
 	struct frame *frame = &c->worker->frame;
 	struct list sent;
-	bool any;
 
 	frame_reset(frame);
 	gather_answers(c, frame, &sent);
-	any = !list_is_empty(&sent);
 	if (frame_size(frame) > 0) {
 		FAULT_POINT("answer.due");
 		send_frame(c, frame);
@@ -115,9 +119,9 @@ send_answers(struct connection *c)
 		if (c->internal)
 			FAULT_POINT("forward.answered");
 	}
+	c->turn_bytes += frame_size(frame);
 	LIST_EACH (&sent, it)
 		call_end(LIST_OF(it, struct call, in_connection));
-	return any;
 }
 
 static void
@@ -150,7 +154,8 @@ connection_on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 static bool
 is_over(const struct connection *c)
 {
-	return c->doomed || ((c->hangup || c->refused) && c->call_n == 0 && buf_len(&c->pending) == 0);
+	return c->doomed || ((c->hangup || c->refused) && c->call_n == 0 && buf_len(&c->pending) == 0 &&
+			     list_is_empty(&c->in_later));
 }
 
 void
@@ -162,8 +167,8 @@ connection_flush(struct connection *c)
 		connection_drain(
 		    c); /* its client could not be seen to go: what waits for long would hold it for as long */
 	list_remove(&c->in_flushing);
-	while (!c->doomed && buf_len(&c->pending) == 0 && send_answers(c))
-		;
+	while (!c->doomed && buf_len(&c->pending) == 0 && has_answer(c) && !connection_has_had_its_turn(c))
+		send_answers(c);
 	if (!c->doomed)
 		connection_parse(c); /* what had to wait for room in the queue */
 	if (is_over(c)) {

@@ -25,13 +25,14 @@ read_holder(int fd)
 	return (pid_t)strtol(text, NULL, 10);
 }
 
+/* Over what is there: on a full disk there may be no room for a file that was cut first. */
 static bool
 write_holder(int fd)
 {
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 
-	return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) == n;
+	return pwrite(fd, text, (size_t)n, 0) == n && ftruncate(fd, n) == 0;
 }
 
 /* A supervisor that lives will not let go; a dead one's children will in a moment. */

@@ -1,7 +1,6 @@
 #include "broker/handoff.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/check.h"
@@ -22,10 +21,10 @@ handoff_create(struct handoff *h)
 }
 
 bool
-handoff_send(const struct handoff *h, int fd, uint8_t listener)
+handoff_send(const struct handoff *h, int fd, const struct arrival *arrival)
 {
 	union control control = { 0 };
-	struct iovec iov = { .iov_base = &listener, .iov_len = 1 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)arrival, .iov_len = sizeof(*arrival) };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
@@ -36,30 +35,20 @@ handoff_send(const struct handoff *h, int fd, uint8_t listener)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	return sendmsg(h->supervisor, &msg, MSG_NOSIGNAL) == 1;
-}
-
-/* A byte each: what the kernel counts are connections. */
-int
-handoff_waiting(const struct handoff *h)
-{
-	int bytes = 0;
-
-	CHECK(ioctl(h->worker, FIONREAD, &bytes) == 0);
-	return bytes;
+	return sendmsg(h->supervisor, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(*arrival);
 }
 
 enum handoff_result
-handoff_receive(const struct handoff *h, int *fd, uint8_t *listener)
+handoff_receive(const struct handoff *h, int *fd, struct arrival *arrival)
 {
 	union control control;
-	struct iovec iov = { .iov_base = listener, .iov_len = 1 };
+	struct iovec iov = { .iov_base = arrival, .iov_len = sizeof(*arrival) };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	*fd = -1;
-	if (recvmsg(h->worker, &msg, MSG_CMSG_CLOEXEC) != 1)
+	if (recvmsg(h->worker, &msg, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*arrival))
 		return HANDOFF_NOTHING;
 	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg); cmsg != NULL; cmsg = CMSG_NXTHDR(&msg, cmsg))
 		if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)

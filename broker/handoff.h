@@ -10,20 +10,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is told of a connection. */
+struct arrival {
+	int32_t entry;    /* in the census */
+	uint8_t listener; /* index in the configuration */
+};
+
 struct handoff {
 	int supervisor, worker; /* the two ends */
 };
 
 void handoff_create(struct handoff *h);
 /* False: the worker's queue is full, try another. The descriptor stays the caller's. */
-bool handoff_send(const struct handoff *h, int fd, uint8_t listener);
-/* How many were sent and are not received yet. */
-int handoff_waiting(const struct handoff *h);
+bool handoff_send(const struct handoff *h, int fd, const struct arrival *arrival);
 enum handoff_result {
 	HANDOFF_NOTHING,    /* none waits */
 	HANDOFF_CONNECTION, /* *fd is the caller's now */
-	HANDOFF_LOST, /* one came, and this process has no descriptor free for it: the kernel has closed it */
+	HANDOFF_LOST,       /* one came, and this process has no descriptor free: the kernel has closed it */
 };
-enum handoff_result handoff_receive(const struct handoff *h, int *fd, uint8_t *listener);
+enum handoff_result handoff_receive(const struct handoff *h, int *fd, struct arrival *arrival);
 
 #endif

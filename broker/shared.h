@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/census.h"
 #include "broker/stall.h"
 #include "storage/store.h"
 
@@ -53,6 +54,7 @@ struct shared {
 	_Atomic uint64_t
 	    appended[WAIT_HASHES]; /* committers: newest commit that moved a log end with this hash */
 	struct shared_slot slot[STORE_SLOTS];
+	_Atomic uint8_t ended[CENSUS_MOST]; /* workers: this connection is no more (census.h) */
 };
 
 struct shared *shared_create(void); /* aborts if memory cannot be mapped */

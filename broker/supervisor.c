@@ -90,10 +90,8 @@ bury(int slot, int status)
 
 	death_say(child, atomic_load(&shared->pid), status);
 	atomic_store(&shared->pid, 0);
-	atomic_store(&shared->connections, 0);
-	if (child->kind == CHILD_WORKER) /* it may have died with one that it had taken and not counted */
-		atomic_store(&shared->taken, atomic_load(&shared->handed) -
-						 (uint32_t)handoff_waiting(&sv.family.handoff[slot]));
+	if (child->kind == CHILD_WORKER)
+		acceptor_bury(&sv.acceptor, slot);
 	store_slot_clear(&sv.family.shared->store, slot);
 	watch_forget(&sv.watch, slot);
 	atomic_fetch_add(&shared->restarts, 1);
@@ -334,6 +332,20 @@ raise_descriptor_limit(void)
 		diag_warn("descriptor limit cannot be raised", D_C("reason", strerror(errno)));
 }
 
+/* Sockets and bells of each worker, listeners, the store, and some clients. */
+static bool
+has_descriptors(int workers)
+{
+	rlim_t needed = (rlim_t)workers * 6 + 64;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return true;
+	diag_error("too few file descriptors (ulimit -n)", D_INT("limit", limit.rlim_cur),
+		   D_INT("needed", needed), D_INT("workers", workers));
+	return false;
+}
+
 static void
 watch_everything(void)
 {
@@ -391,7 +403,11 @@ supervisor_run(struct config *config, int64_t started_ns)
 	sv.config = config;
 	sv.has_terminal = isatty(STDERR_FILENO);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ,
+	       SIG_IGN); /* a file as large as it may be (ulimit -f): the write fails, as on a full disk */
 	raise_descriptor_limit();
+	if (!has_descriptors(config->workers))
+		return EXIT_STATUS_FAILED;
 	enum exit_status claimed = claim(config);
 	if (claimed != EXIT_STATUS_OK)
 		return claimed;

@@ -11,8 +11,10 @@
 #include "common/diag.h"
 #include "common/faultpoint.h"
 
-#define STALLED_MS   5000
-#define DRAIN_MOST_S 3.0 /* a client that does not take its last answers */
+#define PRESSURE_LOOK_S 0.2
+#define STALLED_MS      5000
+#define STALLED_BYTES   4096
+#define DRAIN_MOST_S    3.0 /* a client that does not take its last answers */
 
 static struct worker worker;
 
@@ -34,11 +36,36 @@ worker_read_end(struct worker *w)
 	w->snapshot = NULL;
 }
 
-/* Half the budget is for requests, half for answers that sockets did not take. */
+static size_t
+budget(const struct worker *w)
+{
+	return (size_t)w->config->queued_max_bytes;
+}
+
+/* Half the budget is for requests (beyond three eighths they wait for each other), half for answers that sockets did
+ * not take. A quarter more is for calls. */
 bool
 worker_is_full(const struct worker *w)
 {
-	return w->chunks.bytes > (size_t)w->config->queued_max_bytes / 2;
+	return w->chunks.bytes > budget(w) / 8 * 3;
+}
+
+static bool
+is_overfull(const struct worker *w)
+{
+	return w->chunks.bytes > budget(w) / 2;
+}
+
+bool
+worker_is_tight(const struct worker *w)
+{
+	return w->chunks.bytes > budget(w) / 16 * 3;
+}
+
+bool
+worker_is_crowded(const struct worker *w)
+{
+	return w->call_n * (size_t)CALL_BYTES + w->answer_bytes > budget(w) / 4;
 }
 
 /* Too much is unsent: the client that has not read for longest pays for it. */
@@ -47,7 +74,7 @@ shed_slow_readers(struct worker *w)
 {
 	struct connection *slowest = NULL;
 
-	if (w->pending_bytes <= (size_t)w->config->queued_max_bytes / 2)
+	if (w->pending_bytes <= budget(w) / 2)
 		return;
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
@@ -60,6 +87,7 @@ shed_slow_readers(struct worker *w)
 	diag_warn("connection closed: the client does not read its answers", D_INT("connection", slowest->id),
 		  D_C("client", slowest->peer), D_INT("unsent_bytes", buf_len(&slowest->pending)));
 	connection_doom(slowest);
+	connection_flush(slowest); /* and is closed: its bytes count no more */
 }
 
 void
@@ -86,26 +114,50 @@ look_at_waits(struct worker *w)
 static void
 flush_connections(struct worker *w)
 {
-	while (!list_is_empty(&w->flushing))
+	while (!list_is_empty(&w->flushing)) {
 		connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
+		shed_slow_readers(w);
+	}
+}
+
+static void
+feed(struct list *waiting)
+{
+	while (!list_is_empty(waiting)) {
+		struct list *first = waiting->next;
+		connection_feed(LIST_OF(first, struct connection, in_starved));
+		if (waiting->next == first)
+			return; /* still over the budget; only the first goes on */
+	}
+}
+
+/* Those that began while there was no room have taken what was left, too. One of those that wait gives way. */
+static void
+shed_half_requests(struct worker *w)
+{
+	if (!is_overfull(w) || list_is_empty(&w->starved) || w->starved.next->next == &w->starved)
+		return;
+	struct connection *c = LIST_OF(w->starved.next->next, struct connection, in_starved);
+	if (c->doomed || c->chunk == NULL)
+		return;
+	diag_warn("connection closed: half a request, and no memory left for the rest of it",
+		  D_INT("connection", c->id), D_C("client", c->peer));
+	connection_doom(c);
 }
 
 static void
 feed_starved(struct worker *w)
 {
-	if (list_is_empty(&w->starved))
+	if (list_is_empty(&w->starved) && list_is_empty(&w->beginners))
 		return;
 	ev_timer_start(w->base.loop, &w->pressure);
 	if (worker_is_full(w)) {
 		waits_look(w, true); /* over the budget no fetch waits: what they hold is wanted */
 		worker_read_end(w);
 	}
-	while (!list_is_empty(&w->starved)) {
-		struct list *first = w->starved.next;
-		connection_feed(LIST_OF(first, struct connection, in_starved));
-		if (w->starved.next == first)
-			break; /* still over the budget; only the first goes on */
-	}
+	feed(&w->beginners);
+	feed(&w->starved);
+	shed_half_requests(w);
 }
 
 void
@@ -119,7 +171,6 @@ worker_work(struct worker *w)
 	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
 	turn_run(w); /* nothing to commit any more; but what was parked by the flushes must be announced */
 	feed_starved(w);
-	shed_slow_readers(w);
 }
 
 static bool
@@ -162,7 +213,28 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
 		wakeup_sleep(&w->base.family->wakeup, w->base.slot);
 	} while (has_work(w));
 	leave_if_done(w);
+	if (!list_is_empty(&w->later))
+		ev_idle_start(w->base.loop, &w->again);
 	count_stalls(w);
+}
+
+void
+worker_resume(struct worker *w)
+{
+	struct list *last = w->later.prev;
+
+	ev_idle_stop(w->base.loop, &w->again);
+	for (bool more = !list_is_empty(&w->later); more;) {
+		struct list *first = w->later.next;
+		more = first != last;
+		connection_resume(LIST_OF(first, struct connection, in_later));
+	}
+}
+
+static void
+on_again(struct ev_loop *loop, ev_idle *watcher, int revents)
+{
+	(void)loop, (void)watcher, (void)revents; /* on_after_sleep does the work */
 }
 
 static void
@@ -173,6 +245,7 @@ on_after_sleep(struct ev_loop *loop, ev_check *watcher, int revents)
 	(void)loop, (void)revents;
 	w->awake_since_ns = clock_monotonic_ns();
 	child_loop_awake(&w->base);
+	worker_resume(w);
 }
 
 static void
@@ -186,15 +259,17 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 {
 	struct worker *w = watcher->data;
 	enum handoff_result result;
-	uint8_t listener;
+	struct arrival arrival;
 	int fd;
 
 	(void)loop, (void)revents;
-	while ((result = handoff_receive(&w->base.family->handoff[w->base.slot], &fd, &listener)) !=
+	while ((result = handoff_receive(&w->base.family->handoff[w->base.slot], &fd, &arrival)) !=
 	       HANDOFF_NOTHING) {
 		FAULT_POINT("handoff.taken");
 		if (result == HANDOFF_CONNECTION)
-			connection_open(w, fd, listener);
+			connection_open(w, fd, &arrival);
+		else
+			atomic_store(&w->shared->ended[arrival.entry], 1);
 		FAULT_POINT("handoff.opened");
 		atomic_fetch_add(&w->slot->taken,
 				 1); /* after it counts as ours: never uncounted in between */
@@ -270,25 +345,58 @@ on_leave(void *arg)
 	ev_timer_start(w->base.loop, &enough);
 }
 
-/* Memory is short and this one has sent half a request and then nothing: the others come first. */
+/* Half a request is there, and in STALLED_MS hardly anything was added. */
+static bool
+is_stalled(struct connection *c, int64_t now)
+{
+	if (c->chunk == NULL || c->internal ||
+	    !ev_is_active(&c->readable)) { /* or it is we who do not read */
+		c->pace.ms = 0;
+		return false;
+	}
+	if (c->pace.ms != 0 && now - c->pace.ms < STALLED_MS)
+		return false;
+	bool stalled = c->pace.ms != 0 && c->received - c->pace.received < STALLED_BYTES;
+	c->pace.ms = now;
+	c->pace.received = c->received;
+	return stalled;
+}
+
+/* The first beginner was that at the last look, too: it goes behind those that have half a request, as it has one. */
+static void
+rotate_beginners(struct worker *w)
+{
+	if (list_is_empty(&w->beginners)) {
+		w->slow_beginner = NULL;
+		return;
+	}
+	struct connection *first = LIST_OF(w->beginners.next, struct connection, in_starved);
+	if (first == w->slow_beginner && first->chunk != NULL) {
+		list_remove(&first->in_starved);
+		list_append(&w->starved, &first->in_starved);
+		connection_update(first);
+	}
+	w->slow_beginner = first;
+}
+
+/* Memory is short: whoever has sent half a request and next to nothing since gives way. */
 static void
 on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
 {
 	struct worker *w = watcher->data;
-	int64_t before = clock_monotonic_ms() - STALLED_MS;
+	int64_t now = clock_monotonic_ms();
 
 	(void)revents;
-	if (list_is_empty(&w->starved)) {
+	if (list_is_empty(&w->starved) && list_is_empty(&w->beginners)) {
 		ev_timer_stop(loop, watcher);
 		return;
 	}
+	rotate_beginners(w);
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (c->active_ms > before)
-			return;
-		if (c->chunk == NULL || c->call_n > 0 || c->internal || connection_is_starved(c))
+		if (!is_stalled(c, now))
 			continue;
-		diag_warn("connection closed: half a request, then silence, while memory is short",
+		diag_warn("connection closed: half a request, then next to nothing, while memory is short",
 			  D_INT("connection", c->id), D_C("client", c->peer));
 		connection_doom(c);
 	}
@@ -340,7 +448,8 @@ watch(struct worker *w)
 	ev_init(&w->idle_check, on_idle_check);
 	ev_prepare_init(&w->before_sleep, on_before_sleep);
 	ev_check_init(&w->after_sleep, on_after_sleep);
-	ev_timer_init(&w->pressure, on_pressure, 1.0, 1.0);
+	ev_idle_init(&w->again, on_again);
+	ev_timer_init(&w->pressure, on_pressure, PRESSURE_LOOK_S, PRESSURE_LOOK_S);
 	ev_init(&w->write_retry, on_write_retry);
 	w->write_retry.repeat = 0.002;
 	w->arrivals.data = w->idle_check.data = w->pressure.data = w->before_sleep.data =
@@ -369,6 +478,8 @@ worker_main(struct family *family, int slot)
 	list_init(&w->connections);
 	list_init(&w->flushing);
 	list_init(&w->starved);
+	list_init(&w->beginners);
+	list_init(&w->later);
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);

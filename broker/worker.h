@@ -34,7 +34,10 @@ struct worker {
 
 	struct list connections; /* least recently active first */
 	struct list flushing;    /* connections with something to send or to end, in this turn */
-	struct list starved;     /* connections that wait for the memory budget */
+	struct list later;       /* connections that have had their turn and have more to say */
+	struct list starved;     /* connections that wait for the memory budget, with half a request */
+	struct list beginners; /* those that wait for it with nothing yet: they do not wait for the others */
+	const struct connection *slow_beginner; /* the first of them, at the last look */
 	uint32_t connection_n;
 	uint64_t next_connection_id;
 	struct chunk_pool chunks;
@@ -43,6 +46,8 @@ struct worker {
 	struct frame frame;   /* answers being sent */
 	struct arena scratch; /* empty between two uses */
 	size_t pending_bytes; /* answers that sockets did not take yet */
+	size_t answer_bytes;  /* memory of answers that are finished and not sent yet */
+	uint32_t call_n;      /* of clients */
 
 	struct turn turn;
 	int64_t awake_since_ns;         /* when this turn of the loop began */
@@ -55,6 +60,7 @@ struct worker {
 	ev_timer idle_check, pressure, write_retry;
 	ev_prepare before_sleep;
 	ev_check after_sleep;
+	ev_idle again; /* keeps the loop from sleeping */
 	ev_signal usr1;
 	bool draining;
 };
@@ -69,6 +75,12 @@ bool worker_is_full(const struct worker *w);
 void worker_work(struct worker *w);
 /* Let go of connections whose client has said nothing since then. */
 void worker_check_idle(struct worker *w, int64_t before_ms);
+/* Many requests are under way, or large answers wait to be sent: one request a connection, for now. */
+bool worker_is_crowded(const struct worker *w);
+/* Over half of it: requests get memory as their bytes come, whatever size they announce. */
+bool worker_is_tight(const struct worker *w);
+/* Connections that have had their turn have the next one. */
+void worker_resume(struct worker *w);
 /* Answer what waited for commits that are durable now. */
 void worker_release_parked(struct worker *w);
 

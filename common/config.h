@@ -25,6 +25,7 @@
 #include "common/config_option.h"
 #include "common/diag.h"
 #include "common/endpoint.h"
+#include "common/overrides.h"
 #include "common/str.h"
 
 #define CONFIG_OPTIONS_MAX  96
@@ -68,7 +69,9 @@ struct config {
 	int64_t queued_max_bytes; /* per worker: requests and unsent answers */
 	int32_t fetch_max_bytes;
 	int32_t max_connections; /* of the whole broker */
-	int64_t idle_ms;         /* connections.max.idle.ms; -1: never closed */
+	int32_t max_connections_per_ip;
+	struct overrides per_ip_overrides;
+	int64_t idle_ms; /* connections.max.idle.ms; -1: never closed */
 
 	struct topic_config topic;     /* defaults; its retention_ms is the outcome of the next three */
 	int64_t log_retention_ms;      /* as set; INT64_MIN: not */

@@ -133,6 +133,14 @@ static const struct config_option options[] = {
 		  "default is 55 MB (57671680); smaller answers keep a worker's turns short and cost no throughput." },
 	{ .name = "max.connections", .reloads = true, .kind = CONFIG_INT, .standard = "10000", RANGE(1, INT32_MAX), .offset = AT(max_connections),
 	  .help = "Connections of all workers together; further ones are closed at once. (Kafka's default is no limit.)" },
+	{ .name = "max.connections.per.ip", .reloads = true, .kind = CONFIG_INT, .standard = "2147483647", RANGE(0, INT32_MAX),
+	  .offset = AT(max_connections_per_ip),
+	  .help = "Connections from one address, IPv4 or IPv6; further ones are closed at once. 0 is for where only hosts in "
+		  "max.connections.per.ip.overrides may connect." },
+	{ .name = "max.connections.per.ip.overrides", .kind = CONFIG_OVERRIDES, .standard = "", .offset = AT(per_ip_overrides),
+	  .help = "Hosts with another limit than max.connections.per.ip: host:number, several separated by commas. Names are "
+		  "looked up once, at the start, and stand for all their addresses; of an IPv6 address the number is behind the last "
+		  "colon." },
 	{ .name = "connections.max.idle.ms", .reloads = true, .kind = CONFIG_LONG, .standard = "600000", RANGE(-1, INT64_MAX), .unit = "ms",
 	  .offset = AT(idle_ms),
 	  .help = "A connection without a request for so long is closed; -1: never." },
@@ -353,6 +361,12 @@ parse_endpoints(const struct parse *p)
 	return endpoints_parse(p->text, p->arena, p->to, p->why, p->why_size);
 }
 
+static bool
+parse_overrides(const struct parse *p)
+{
+	return overrides_parse(p->text, p->arena, p->to, p->why, p->why_size);
+}
+
 bool
 config_option_parse(const struct config_option *option, struct str text, void *base, struct arena *arena,
 		    char *why, size_t why_size)
@@ -361,7 +375,7 @@ config_option_parse(const struct config_option *option, struct str text, void *b
 		[CONFIG_BOOL] = parse_bool,           [CONFIG_INT] = parse_int,
 		[CONFIG_LONG] = parse_long,           [CONFIG_STRING] = parse_string,
 		[CONFIG_CHOICE] = parse_choice,       [CONFIG_CHOICES] = parse_choices,
-		[CONFIG_ENDPOINTS] = parse_endpoints,
+		[CONFIG_ENDPOINTS] = parse_endpoints, [CONFIG_OVERRIDES] = parse_overrides,
 	};
 	const struct parse p = { .option = option,
 				 .text = trimmed(text),
@@ -409,6 +423,8 @@ config_option_text(const struct config_option *option, const void *base, struct 
 		return choices_text(option, *(const uint32_t *)from, arena);
 	case CONFIG_ENDPOINTS:
 		return endpoints_text(from, arena);
+	case CONFIG_OVERRIDES:
+		return overrides_text(from, arena);
 	}
 	CHECK(false && "a kind without a text");
 	return NULL;
@@ -455,6 +471,7 @@ config_option_range(const struct config_option *option, struct arena *arena)
 		return "true or false";
 	case CONFIG_STRING:
 	case CONFIG_ENDPOINTS:
+	case CONFIG_OVERRIDES:
 		break;
 	}
 	return "";
@@ -467,7 +484,7 @@ static const struct {
 	[CONFIG_BOOL] = { 1, "boolean" },   [CONFIG_INT] = { 3, "int" },
 	[CONFIG_LONG] = { 5, "long" },      [CONFIG_STRING] = { 2, "string" },
 	[CONFIG_CHOICE] = { 2, "string" },  [CONFIG_CHOICES] = { 7, "list" },
-	[CONFIG_ENDPOINTS] = { 7, "list" },
+	[CONFIG_ENDPOINTS] = { 7, "list" }, [CONFIG_OVERRIDES] = { 7, "list" },
 };
 
 int8_t

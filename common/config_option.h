@@ -32,6 +32,7 @@ enum config_kind {
 	CONFIG_CHOICE,    /* int32_t: index of one of `choices` */
 	CONFIG_CHOICES,   /* uint32_t: bit i for choices[i]; a list */
 	CONFIG_ENDPOINTS, /* struct endpoints; a list */
+	CONFIG_OVERRIDES, /* struct overrides; a list */
 };
 
 struct config_option {

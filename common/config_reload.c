@@ -42,6 +42,7 @@ take(struct config *to, const struct config *from, const struct config_option *o
 		return;
 	case CONFIG_STRING:
 	case CONFIG_ENDPOINTS:
+	case CONFIG_OVERRIDES:
 		CHECK(false && "these need a restart");
 	}
 }

@@ -43,6 +43,7 @@ static struct {
 	int fd;
 	bool is_socket;
 	int64_t lost; /* lines dropped since the last that was written */
+	bool cut;     /* the last line was not written to its end */
 	struct buf line;
 } diag = { .level = DIAG_INFO, .process = "broker", .fd = STDERR_FILENO };
 
@@ -88,9 +89,12 @@ static bool
 write_line(const uint8_t *at, size_t n)
 {
 	bool may_wait = diag.lost == 0;
+	if (diag.cut && write_once((const uint8_t *)"\n", 1) == 1)
+		diag.cut = false;
 	while (n > 0) {
 		ssize_t wrote = write_once(at, n);
 		if (wrote >= 0) {
+			diag.cut = (size_t)wrote < n;
 			at += wrote;
 			n -= (size_t)wrote;
 		} else if (errno == EAGAIN && may_wait) {

@@ -202,6 +202,10 @@ open_env(struct store *store)
 		usleep(OPEN_NAP_US);
 		rc = try_open(store);
 	}
+	if (rc == ENOMEM)
+		diag_error("not enough address space (ulimit -v) for the store's map: lower store.map.bytes",
+			   D_INT("store.map.bytes", store->map_bytes),
+			   D_INT("needed", store->map_bytes + MAP_MARGIN_BYTES));
 	if (rc != MDB_SUCCESS)
 		return env_error(store, rc, "open");
 	MDB_stat stat;
@@ -238,7 +242,7 @@ set_options(struct store *store, const struct store_options *options)
 		store->shared = store->own_shared;
 		store->durability = DURABILITY_RELAXED;
 	}
-	store->checkpoint.fd = -1;
+	store->checkpoint.fd = store->lock_fd = -1;
 	int n = snprintf(store->dir, sizeof(store->dir), "%s", options->dir);
 	return n > 0 && (size_t)n < sizeof(store->dir) ? ERR_NONE : ERR_KAFKA_STORAGE_ERROR;
 }
@@ -279,6 +283,9 @@ store_close(struct store *store)
 	if (store->env != NULL)
 		mdb_env_close(store->env);
 	catalog_cache_free(&store->catalog);
+	if (store->lock_fd >= 0)
+		close(
+		    store->lock_fd); /* not before: closing it gives up the engine's own locks on that file */
 	free(store->own_shared);
 	free(store);
 }

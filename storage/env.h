@@ -36,6 +36,7 @@ struct store {
 	int slot;
 	bool read_only;
 	int data_fd; /* of data.mdb; the engine's own */
+	int lock_fd; /* of lock.mdb; -1: only who prepares the store has it */
 	uint32_t page_bytes;
 	uint64_t map_bytes;
 	struct store_txn reader, writer;

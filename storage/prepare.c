@@ -8,7 +8,9 @@
  *	4. a checkpoint of that; then writes are allowed
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/diag.h"
@@ -26,6 +28,25 @@ drop_side_file(struct store *store)
 		return env_error(store, errno, "remove the checkpoint file");
 	ckptfile_sync_parent(store->dir); /* the directory may be new, and nobody else will */
 	return ckptfile_sync_dir(store->dir);
+}
+
+/*
+ * The table of readers is a mapped file that the engine makes with a hole in it. A page of it that finds no room when it
+ * is touched for the first time would kill whoever touches it (SIGBUS): all of it takes its blocks now.
+ */
+static void
+lay_out_lock_table(struct store *store)
+{
+	char path[PATH_MAX + 16];
+	struct stat st;
+	if (store->lock_fd >= 0)
+		return;
+	snprintf(path, sizeof(path), "%s/lock.mdb", store->dir);
+	store->lock_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (store->lock_fd < 0 || fstat(store->lock_fd, &st) != 0)
+		return;
+	if (fallocate(store->lock_fd, FALLOC_FL_KEEP_SIZE, 0, st.st_size) != 0 && errno == ENOSPC)
+		diag_warn("no room for all of the table of readers", D_C("path", path));
 }
 
 static enum err
@@ -87,6 +108,7 @@ prepare_checkpointed(struct store *store)
 enum err
 store_prepare(struct store *store)
 {
+	lay_out_lock_table(store);
 	enum err e =
 	    store->durability == DURABILITY_STRICT ? prepare_strict(store) : prepare_checkpointed(store);
 	if (e != ERR_NONE)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
@@ -53,13 +54,24 @@ free_inside(struct store *store, uint64_t enough)
 	return bytes;
 }
 
+/* How large the file may become: by the configuration, and by the process's limit (ulimit -f), of which fallocate() knows
+ * nothing. */
+static uint64_t
+most_bytes(const struct store *store)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return store->map_bytes;
+	return limit.rlim_cur < store->map_bytes ? limit.rlim_cur : store->map_bytes;
+}
+
 /* Is there room behind the last page: in the map, and on the disk? */
 static bool
 room_behind(struct store *store, uint64_t end)
 {
 	struct reserve *r = &store->reserve;
 	uint64_t want = reserve_bytes(store);
-	if (end + want > store->map_bytes)
+	if (end + want > most_bytes(store))
 		return false;
 	if (r->unsupported || end + want / 2 <= r->allocated_to)
 		return true;
@@ -78,7 +90,7 @@ estimate_room(struct store *store, uint64_t end)
 {
 	struct statvfs fs;
 	uint64_t disk = fstatvfs(store->data_fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
-	uint64_t map = store->map_bytes > end ? store->map_bytes - end : 0;
+	uint64_t most = most_bytes(store), map = most > end ? most - end : 0;
 	uint64_t inside = free_inside(store, 16 * RESERVE_BYTES);
 	atomic_store(&store->shared->room_bytes, inside + (disk < map ? disk : map));
 }

@@ -109,6 +109,46 @@ test_a_large_frame_gets_a_large_chunk(void **state)
 	pool_free(&pool);
 }
 
+static void
+test_a_rest_moves_to_what_it_needs(void **state)
+{
+	(void)state;
+	struct chunk_pool pool = { 0 };
+	struct chunk *c = chunk_new(&pool, 1);
+	c->used = 20000;
+	assert_ptr_equal(chunk_slim(&pool, c, false), c); /* enough was sent, and there is plenty */
+	c->data[19999] = 'z';
+	c = chunk_slim(&pool, c, true);
+	assert_in_range(c->cap, 40000, 45000);
+	assert_int_equal(pool.bytes, c->cap);
+	assert_int_equal(c->used, 20000);
+	assert_int_equal(c->data[19999], 'z');
+	chunk_hold(c); /* a call's: moving would cost more */
+	assert_ptr_equal(chunk_slim(&pool, c, true), c);
+	chunk_release(&pool, c);
+	c->parsed = 19990;
+	c = chunk_slim(&pool, c, false);
+	assert_int_equal(c->cap, 4096);
+	assert_int_equal(c->data[9], 'z');
+	chunk_release(&pool, c);
+	assert_int_equal(pool.bytes, 0);
+	pool_free(&pool);
+}
+
+static void
+test_no_memory_changes_nothing(void **state)
+{
+	(void)state;
+	struct chunk_pool pool = { 0 };
+	struct chunk *c = half_parsed(&pool);
+	assert_null(chunk_with_room(&pool, c, PTRDIFF_MAX));
+	assert_int_equal(c->references, 1);
+	assert_int_equal(pool.bytes, CHUNK_BYTES);
+	assert_memory_equal(c->data + c->parsed, "abcde", 5);
+	chunk_release(&pool, c);
+	pool_free(&pool);
+}
+
 int
 main(void)
 {
@@ -118,6 +158,8 @@ main(void)
 		cmocka_unit_test(test_room_is_made_in_place_where_nobody_looks),
 		cmocka_unit_test(test_a_call_keeps_its_bytes_when_the_connection_goes_on),
 		cmocka_unit_test(test_a_large_frame_gets_a_large_chunk),
+		cmocka_unit_test(test_a_rest_moves_to_what_it_needs),
+		cmocka_unit_test(test_no_memory_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

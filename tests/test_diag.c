@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -281,6 +282,38 @@ a_full_socket_never_blocks(void **state)
 	never_held_up(fd[0], fd[1]);
 }
 
+/* A full disk may take half a line: the next one does not stick to it. */
+static void
+a_cut_line_ends(void **state)
+{
+	(void)state;
+	char text[1024] = { 0 };
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	int fd = fileno(file), status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct rlimit limit = { 20, RLIM_INFINITY };
+		signal(SIGXFSZ, SIG_IGN);
+		stderr_to(fcntl(fd, F_DUPFD, 0));
+		diag_setup(DIAG_INFO, DIAG_TEXT);
+		setrlimit(RLIMIT_FSIZE, &limit);
+		diag_info("the first");
+		limit.rlim_cur = RLIM_INFINITY;
+		setrlimit(RLIMIT_FSIZE, &limit);
+		diag_info("the second");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	fclose(file);
+	char *second = strchr(text, '\n');
+	assert_non_null(second);
+	assert_int_equal(second - text, 20);
+	assert_non_null(strstr(second, "the second\n"));
+	assert_non_null(strstr(second, "lines lost n=1"));
+}
+
 /* The file description that a shell shares with us must stay as it was. */
 static void
 the_pipe_itself_stays_blocking(void **state)
@@ -400,6 +433,7 @@ main(void)
 		cmocka_unit_test(names_of_levels_and_formats),
 		cmocka_unit_test(a_full_pipe_never_blocks),
 		cmocka_unit_test(a_full_socket_never_blocks),
+		cmocka_unit_test(a_cut_line_ends),
 		cmocka_unit_test(the_pipe_itself_stays_blocking),
 		cmocka_unit_test(a_dead_reader_harms_nobody),
 		cmocka_unit_test(one_write_a_line),

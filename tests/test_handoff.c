@@ -14,20 +14,21 @@ test_a_descriptor_arrives_with_its_listener(void **state)
 	(void)state;
 	struct handoff h;
 	int pipe_fds[2], fd;
-	uint8_t listener = 0;
+	struct arrival arrival = { 0 };
 	char byte = 0;
 	handoff_create(&h);
 	assert_int_equal(pipe(pipe_fds), 0);
-	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
-	assert_true(handoff_send(&h, pipe_fds[1], 7));
+	assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_NOTHING);
+	assert_true(handoff_send(&h, pipe_fds[1], &(struct arrival){ .entry = 1 << 20, .listener = 7 }));
 	close(pipe_fds[1]);
-	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
+	assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_CONNECTION);
 	assert_true(fd >= 0);
-	assert_int_equal(listener, 7);
+	assert_int_equal(arrival.listener, 7);
+	assert_int_equal(arrival.entry, 1 << 20);
 	assert_int_equal(write(fd, "x", 1), 1);
 	assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
 	assert_int_equal(byte, 'x');
-	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
+	assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_NOTHING);
 	close(fd);
 	close(pipe_fds[0]);
 	close(h.supervisor);
@@ -40,21 +41,19 @@ test_what_was_under_way_outlives_the_receiver(void **state)
 {
 	(void)state;
 	struct handoff h;
-	uint8_t listener;
+	struct arrival arrival;
 	int status, fd;
 	handoff_create(&h);
-	assert_true(handoff_send(&h, STDERR_FILENO, 1));
-	assert_true(handoff_send(&h, STDERR_FILENO, 2));
-	assert_int_equal(handoff_waiting(&h), 2);
+	assert_true(handoff_send(&h, STDERR_FILENO, &(struct arrival){ .listener = 1 }));
+	assert_true(handoff_send(&h, STDERR_FILENO, &(struct arrival){ .listener = 2 }));
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(handoff_receive(&h, &fd, &listener) == HANDOFF_CONNECTION && listener == 1 ? 0 : 1);
+		_exit(handoff_receive(&h, &fd, &arrival) == HANDOFF_CONNECTION && arrival.listener == 1 ? 0
+													: 1);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	assert_int_equal(handoff_waiting(&h), 1);
-	assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
-	assert_int_equal(listener, 2);
-	assert_int_equal(handoff_waiting(&h), 0);
+	assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_CONNECTION);
+	assert_int_equal(arrival.listener, 2);
 	close(fd);
 	close(h.supervisor);
 	close(h.worker);
@@ -66,15 +65,15 @@ test_a_receiver_without_descriptors_is_told(void **state)
 {
 	(void)state;
 	struct handoff h;
-	uint8_t listener;
+	struct arrival arrival;
 	int status, fd;
 	handoff_create(&h);
-	assert_true(handoff_send(&h, STDERR_FILENO, 1));
+	assert_true(handoff_send(&h, STDERR_FILENO, &(struct arrival){ .listener = 1 }));
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct rlimit none = { 3, 3 };
 		setrlimit(RLIMIT_NOFILE, &none);
-		_exit(handoff_receive(&h, &fd, &listener) == HANDOFF_LOST ? 0 : 1);
+		_exit(handoff_receive(&h, &fd, &arrival) == HANDOFF_LOST ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -89,7 +88,7 @@ test_a_full_queue_refuses(void **state)
 	struct handoff h;
 	int sent = 0;
 	handoff_create(&h);
-	while (sent < 100000 && handoff_send(&h, STDERR_FILENO, 0))
+	while (sent < 100000 && handoff_send(&h, STDERR_FILENO, &(struct arrival){ .listener = 0 }))
 		sent++;
 	assert_in_range(sent, 64, 99999); /* the supervisor has at most 64 under way */
 	close(h.supervisor);

@@ -21,7 +21,8 @@
 
 #define MB ((uint64_t)1 << 20)
 
-static uint64_t disk_bytes; /* 0: without limit */
+static uint64_t disk_bytes;         /* 0: without limit */
+static bool only_files_are_limited; /* fallocate() is as it is: it does not ask for RLIMIT_FSIZE */
 
 int
 fallocate(int fd, int mode, off_t at, off_t n)
@@ -98,7 +99,7 @@ full_and_not_full(uint64_t map_bytes, uint64_t limit_bytes, bool checkpoints)
 	struct topic t = { .number = made.number, .partitions = 1 };
 	if (limit_bytes > 0) {
 		struct rlimit limit = { limit_bytes, limit_bytes };
-		disk_bytes = limit_bytes;
+		disk_bytes = only_files_are_limited ? 0 : limit_bytes;
 		signal(SIGXFSZ, SIG_IGN);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	}
@@ -186,6 +187,16 @@ the_map_is_full_in_a_commit(void **state)
 }
 
 static void
+the_file_is_as_large_as_it_may_be(void **state)
+{
+	(void)state;
+	only_files_are_limited = true;
+	in_a_child(256 * MB, 60 * MB, true);
+	in_a_child(256 * MB, 60 * MB, false);
+	only_files_are_limited = false;
+}
+
+static void
 blocks_are_taken_ahead(void **state)
 {
 	(void)state;
@@ -197,6 +208,10 @@ blocks_are_taken_ahead(void **state)
 	if (!f.store->reserve.unsupported)
 		assert_true((uint64_t)st.st_blocks * 512 >= RESERVE_BYTES);
 	assert_true(atomic_load(&f.shared->room_bytes) > 0);
+	/* no page of the table of readers is to be looked for on a full disk */
+	assert_int_equal(stat(test_path(f.dir, "lock.mdb"), &st), 0);
+	if (!f.store->reserve.unsupported)
+		assert_true(st.st_blocks * 512 >= st.st_size);
 	fixture_end(&f);
 }
 
@@ -204,8 +219,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_reserve_is_refused), cmocka_unit_test(a_commit_fails),
-		cmocka_unit_test(the_map_is_full),        cmocka_unit_test(the_map_is_full_in_a_commit),
+		cmocka_unit_test(the_reserve_is_refused),
+		cmocka_unit_test(a_commit_fails),
+		cmocka_unit_test(the_map_is_full),
+		cmocka_unit_test(the_map_is_full_in_a_commit),
+		cmocka_unit_test(the_file_is_as_large_as_it_may_be),
 		cmocka_unit_test(blocks_are_taken_ahead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

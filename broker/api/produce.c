@@ -41,11 +41,13 @@ refuse(struct call *call, const struct produce_request_topic_data *asked,
        struct produce_response_partition_response *out, enum err error, const char *why)
 {
 	struct produce_own *own = call->own;
+	/* Of a full disk the store has told, once; each producer tries again and again. */
+	enum diag_level level = error == ERR_KAFKA_STORAGE_ERROR ? DIAG_DEBUG : DIAG_WARN;
 
 	if (!own->failed) /* one line a request; there may be half a million partitions in it */
-		diag_warn("batch refused", D_C("client", call->connection->peer),
-			  D_STR("client_id", call->client_id), D_STR("topic", asked->name),
-			  D_INT("partition", out->index), D_C("error", err_name(error)), D_C("reason", why));
+		DIAG(level, "batch refused", D_C("client", call->connection->peer),
+		     D_STR("client_id", call->client_id), D_STR("topic", asked->name),
+		     D_INT("partition", out->index), D_C("error", err_name(error)), D_C("reason", why));
 	out->error_code = error;
 	out->base_offset = -1;
 	out->error_message = str_of(why);

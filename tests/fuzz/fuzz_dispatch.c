@@ -403,6 +403,8 @@ check_empty(const struct worker *w)
 	CHECK(w->connection_n == 0 && atomic_load(&w->slot->connections) == 0);
 	CHECK(w->pending_bytes == 0 && w->chunks.bytes == 0);
 	CHECK(list_is_empty(&w->flushing) && list_is_empty(&w->starved));
+	CHECK(list_is_empty(&w->beginners) && list_is_empty(&w->later));
+	CHECK(w->call_n == 0 && w->answer_bytes == 0);
 	CHECK(w->snapshot == NULL && w->scratch.used == 0);
 	for (int i = 0; i < WORKERS; i++)
 		for (int j = 0; w->forward.link[i] != NULL && j < FORWARD_BUCKETS; j++)

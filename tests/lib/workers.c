@@ -49,6 +49,8 @@ workers_start(struct workers *ws, int slot)
 	list_init(&w->connections);
 	list_init(&w->flushing);
 	list_init(&w->starved);
+	list_init(&w->beginners);
+	list_init(&w->later);
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
@@ -140,7 +142,7 @@ workers_connect(struct workers *ws, int slot)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(fcntl(pair[1], F_SETFL, O_NONBLOCK), 0);
 	c.fd = pair[0];
-	connection_open(ws->at[slot], pair[1], 0);
+	connection_open(ws->at[slot], pair[1], &(struct arrival){ .entry = 0 });
 	return c;
 }
 
@@ -151,6 +153,7 @@ static void
 turn(struct worker *w)
 {
 	ev_run(w->base.loop, EVRUN_NOWAIT);
+	worker_resume(w);
 	worker_work(w);
 	worker_read_end(w);
 }
