@@ -6,7 +6,7 @@
 
 #include "common/check.h"
 
-enum fault_kind { FAULT_CHANGES, FAULT_READS };
+enum fault_kind { FAULT_CHANGES, FAULT_LOOKS, FAULT_READS }; /* reads are looks and beginnings */
 
 static enum fault_kind kind;
 static int left, code;
@@ -33,6 +33,12 @@ fault_set_reads(int k, int error)
 	set(FAULT_READS, k, error);
 }
 
+void
+fault_set_looks(int k, int error)
+{
+	set(FAULT_LOOKS, k, error);
+}
+
 bool
 fault_fired(void)
 {
@@ -43,7 +49,8 @@ fault_fired(void)
 static bool
 is_time(enum fault_kind of)
 {
-	if (of != kind || left == 0 || --left > 0)
+	bool counts = of == kind || (of == FAULT_LOOKS && kind == FAULT_READS);
+	if (!counts || left == 0 || --left > 0)
 		return false;
 	fired = true;
 	return true;
@@ -102,21 +109,21 @@ int
 mdb_get(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data)
 {
 	int (*f)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *) = real("mdb_get");
-	return is_time(FAULT_READS) ? code : f(txn, dbi, key, data);
+	return is_time(FAULT_LOOKS) ? code : f(txn, dbi, key, data);
 }
 
 int
 mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
 {
 	int (*f)(MDB_txn *, MDB_dbi, MDB_cursor **) = real("mdb_cursor_open");
-	return is_time(FAULT_READS) ? code : f(txn, dbi, cursor);
+	return is_time(FAULT_LOOKS) ? code : f(txn, dbi, cursor);
 }
 
 int
 mdb_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op)
 {
 	int (*f)(MDB_cursor *, MDB_val *, MDB_val *, MDB_cursor_op) = real("mdb_cursor_get");
-	return is_time(FAULT_READS) ? code : f(cursor, key, data, op);
+	return is_time(FAULT_LOOKS) ? code : f(cursor, key, data, op);
 }
 
 int

@@ -19,6 +19,8 @@
 void fault_set(int k, int error);
 /* The same of reads, and of what comes before them. */
 void fault_set_reads(int k, int error);
+/* Only of mdb_get, mdb_cursor_open and mdb_cursor_get: a worker that cannot even begin to read ends itself. */
+void fault_set_looks(int k, int error);
 /* Did it, since fault_set()? Also puts an end to waiting for it. */
 bool fault_fired(void);
 
