@@ -1,6 +1,7 @@
 #include "storage/checkpoint.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,10 +65,10 @@ checkpoint_begin(struct store *store, bool *due)
 	MDB_txn *lock;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &lock);
 	if (rc != MDB_SUCCESS) {
-		slots_release(store->shared, store->slot);
+		store_slot_clear(store->shared, store->slot);
 		return env_error(store, rc, "begin a checkpoint");
 	}
-	slots_hold(store->shared, store->slot);
+	(void)slots_hold(store->shared, store->slot); /* the pin is ours, and we live */
 	enum err e = pin_newest(store);
 	mdb_txn_abort(lock);
 	slots_release(store->shared, store->slot);
@@ -134,7 +135,36 @@ checkpoint_finish(struct store *store, bool clean)
 	c->next_pin = NULL;
 	c->commit = c->next.commit;
 	c->any = true;
+	atomic_store(&store->shared->pinner, (int32_t)getpid());
 	return ERR_NONE;
+}
+
+struct search {
+	int pid;
+	bool found;
+};
+
+/* A line of the engine's table of readers: pid, thread, and the snapshot, "-" if it has none. */
+static int
+look_for_pin(const char *line, void *arg)
+{
+	struct search *search = arg;
+	unsigned long long thread, snapshot;
+	int pid;
+
+	if (sscanf(line, "%d %llx %llu", &pid, &thread, &snapshot) == 3 && pid == search->pid)
+		search->found = true;
+	return 0;
+}
+
+bool
+checkpoint_is_pinned(struct store *store)
+{
+	struct search search = { .pid = atomic_load(&store->shared->pinner) };
+
+	if (store->durability == DURABILITY_STRICT)
+		return true; /* there are none */
+	return mdb_reader_list(store->env, look_for_pin, &search) >= 0 && search.found;
 }
 
 void

@@ -17,7 +17,8 @@
  * leaves the other one, with its pages still there.
  *
  * Hence two rules. The first checkpoint of a run comes before its first write: what a run before left
- * pinned is pinned no longer. And without a live pin nobody may write (writes_ok).
+ * pinned is pinned no longer. And without a live pin nobody may write (writes_ok; the supervisor takes it
+ * back when the checkpointer has died, or whoever finds the pin gone before).
  *
  * The two halves are separate functions for the tests' sake: they put commits, and power cuts, between
  * them.
@@ -47,6 +48,12 @@ struct checkpoint {
 /* False in *due: nothing was committed since the last one, there is nothing to finish. */
 MUST_CHECK enum err checkpoint_begin(struct store *store, bool *due);
 MUST_CHECK enum err checkpoint_finish(struct store *store, bool clean);
+/*
+ * Is the last checkpoint's pin there? For whoever has the writer lock after an owner that may have died with it: getting
+ * it the engine has freed the slots of all dead readers, that of a checkpointer among them, of whose death the
+ * supervisor may not know yet.
+ */
+bool checkpoint_is_pinned(struct store *store);
 /* Drops the pins: only when the store closes. */
 void checkpoint_close(struct store *store);
 

@@ -67,6 +67,7 @@ struct store_shared {
 	_Atomic uint64_t syncing;        /* newest commit that the checkpoint under way will have put there */
 	_Atomic uint64_t catalog_commit; /* newest commit that changes topics; set before it commits */
 	_Atomic uint32_t writes_ok;      /* 0: no checkpointer holds its pin, writers wait or refuse */
+	_Atomic int32_t pinner;          /* pid of the checkpointer */
 	_Atomic uint32_t disk_full;      /* appends are refused, all that frees space goes on */
 	_Atomic uint64_t room_bytes;     /* estimate of what still fits, for metrics */
 	_Atomic uint32_t last_writer;    /* slot of who committed last, for fairness */
@@ -74,6 +75,7 @@ struct store_shared {
 	struct store_slot {
 		_Atomic uint32_t waiting;      /* wants the writer lock */
 		_Atomic int64_t held_since_ns; /* monotonic; 0: does not hold it */
+		_Atomic uint32_t inside;       /* likewise, and whoever died with the lock stays inside */
 	} slot[STORE_SLOTS];
 };
 

@@ -108,10 +108,11 @@ txn_write_always(struct store *store, struct store_txn **out)
 	MDB_txn *mdb;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
 	if (rc != MDB_SUCCESS) {
-		slots_release(store->shared, store->slot);
+		store_slot_clear(store->shared, store->slot);
 		return env_error(store, rc, "begin to write");
 	}
-	slots_hold(store->shared, store->slot);
+	if (!slots_hold(store->shared, store->slot) && !checkpoint_is_pinned(store))
+		atomic_store(&store->shared->writes_ok, 0);
 	struct arena arena = txn->arena;
 	*txn = (struct store_txn){ .store = store, .mdb = mdb, .open = true, .write = true, .arena = arena };
 	txn->file_end = reserve_file_end(store);

@@ -252,6 +252,55 @@ a_checkpointer_may_die(void **state)
 	fixture_end(&f);
 }
 
+/* --- and a writer that dies with the lock ----------------------------------------------------------- */
+
+static void
+die_with_the_lock(struct store_fixture *f)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct store_txn *txn;
+		MUST(store_write(fixture_store(f, 2), &txn));
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/*
+ * The next writer is given the lock, and by that the engine forgets the pin of the dead checkpointer. Pages of the last
+ * checkpoint would be written over, and the power may fail before there is another.
+ */
+static void
+without_the_pin_nobody_writes(void **state)
+{
+	(void)state;
+	struct store_fixture f;
+	struct store_txn *txn;
+	fixture_begin(&f, DURABILITY_DURABLE);
+	fixture_close(&f, false);
+	store_shared_init(f.shared);
+	test_stderr_begin();
+	struct other o = checkpointer_start(&f);
+	f.store = fixture_store(&f, 1);
+	struct topic t = fixture_topic(&f, "t", 1);
+	/* While it lives a writer may die. */
+	die_with_the_lock(&f);
+	fixture_append(&f, &t, 0, &(struct batch_spec){ 0 });
+	/* Nobody frees its pin, and others may write until the supervisor hears of it. */
+	checkpointer_kill(&o);
+	fixture_append(&f, &t, 0, &(struct batch_spec){ 0 });
+	/* Now somebody does. */
+	die_with_the_lock(&f);
+	assert_int_equal(store_write(f.store, &txn), ERR_KAFKA_STORAGE_ERROR);
+	assert_int_equal(atomic_load(&f.shared->writes_ok), 0);
+	assert_int_equal(store_write(f.store, &txn), ERR_KAFKA_STORAGE_ERROR);
+	o = checkpointer_start(&f);
+	assert_int_equal(fixture_append(&f, &t, 0, &(struct batch_spec){ 0 }), 2);
+	checkpointer_kill(&o);
+	test_stderr_end();
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -263,6 +312,7 @@ main(void)
 		cmocka_unit_test(slots_are_encoded_whole),
 		cmocka_unit_test(nobody_writes_without_a_checkpointer),
 		cmocka_unit_test(a_checkpointer_may_die),
+		cmocka_unit_test(without_the_pin_nobody_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
