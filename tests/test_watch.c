@@ -274,6 +274,16 @@ start_and_stop(void)
 }
 
 static void
+run_turn_by_turn(void)
+{
+	struct child_loop c = { 0 };
+
+	child_loop_start(&c, &sc->family, 0);
+	for (;;)
+		child_loop_awake(&c);
+}
+
+static void
 hold_the_lock(void)
 {
 	struct child_loop c = { 0 };
@@ -294,6 +304,15 @@ a_loop_that_does_not_end_is_ended(void **state)
 	assert_int_equal(dies_of_within(20), SIGABRT);
 	born(spin_deaf_to_abort);
 	assert_int_equal(dies_of_within(20), SIGKILL);
+}
+
+static void
+who_is_busy_turn_by_turn_lives(void **state)
+{
+	(void)state;
+	born(run_turn_by_turn);
+	assert_int_equal(dies_of_within(LOOK_S * WATCH_TURN * 1.5), 0);
+	be_killed();
 }
 
 static void
@@ -373,6 +392,7 @@ main(void)
 		cmocka_unit_test(a_turn_that_hangs_is_aborted_once_and_then_killed),
 		cmocka_unit_test(looks_at_a_disk_do_not_count),
 		cmocka_unit_test_setup_teardown(a_loop_that_does_not_end_is_ended, begin, end),
+		cmocka_unit_test_setup_teardown(who_is_busy_turn_by_turn_lives, begin, end),
 		cmocka_unit_test_setup_teardown(who_keeps_the_lock_is_ended, begin, end),
 		cmocka_unit_test_setup_teardown(the_stopped_are_ended_the_needed_sooner, begin, end),
 		cmocka_unit_test_setup_teardown(who_goes_on_in_time_lives, begin, end),

@@ -76,16 +76,14 @@ def with_the_lock():
                 assert len(serving_me(broker)) == 2, f"both loads are served by {name}"
                 try:
                     stop_with_the_lock(broker, pid)
-                    begin = time.monotonic()
-                    before = len(other.acknowledged)
+                    other.longest_s = 0
                     other.wait(3000, timeout_s=15)  # more than can be under way
-                    took = time.monotonic() - begin
                 finally:
                     go_on(pid)
                 load.wait(1000)
-        note(f"{name} was stopped with the lock; others had {before} acknowledgements, and 3000 more {took:.2f} s later")
+        note(f"{name} was stopped with the lock; others' longest wait for an acknowledgement {other.longest_s:.2f} s")
         assert "others wait for it" in (killed(broker, name) or ""), "no line about it"
-        assert took < (NEEDED_S + REST_S) * patience.factor(), took
+        assert other.longest_s < (NEEDED_S + REST_S) * patience.factor(), other.longest_s
         judge(broker, load, True)
         judge(broker, other, True)
 
@@ -131,9 +129,9 @@ def in_their_sleep():
             begin = time.monotonic()
             eventually(lambda: broker.log().count("process was stopped") >= 2, what="the log says who was stopped")
             mine.send(wire.API_VERSIONS, 0)
-            for _ in range(20):  # new clients are given to those who move
-                with broker.connect(timeout_s=2 * patience.factor()) as fresh:
-                    fresh.ask(wire.API_VERSIONS, 0)
+            fresh = [broker.connect(timeout_s=2 * patience.factor()) for _ in range(20)]
+            for connection in fresh:  # new clients are given to those who move
+                connection.ask(wire.API_VERSIONS, 0)
             assert mine.is_closed(OTHERS_S + REST_S), "its client waits for ever"
             took = time.monotonic() - begin
             all_back(broker)
