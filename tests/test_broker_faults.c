@@ -491,20 +491,20 @@ connections_that_cannot_be_handed_over(void **state)
 	(void)state;
 	static const int errors[] = { EAGAIN, EINTR, ENOBUFS, EMFILE };
 	struct handoff h;
-	uint8_t listener;
+	struct arrival arrival, sent = { .listener = 3 };
 	int fd;
 	handoff_create(&h);
 	for (size_t i = 0; i < 4; i++) {
 		sockfault_set(1, SOCKFAULT_SEND, errors[i]);
-		assert_false(handoff_send(&h, c.fd, 3));
+		assert_false(handoff_send(&h, c.fd, &sent));
 		assert_true(sockfault_fired());
-		assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
-		assert_true(handoff_send(&h, c.fd, 3));
+		assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_NOTHING);
+		assert_true(handoff_send(&h, c.fd, &sent));
 		sockfault_set(1, SOCKFAULT_RECEIVE, errors[i]);
-		assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_NOTHING);
+		assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_NOTHING);
 		assert_true(sockfault_fired());
-		assert_int_equal(handoff_receive(&h, &fd, &listener), HANDOFF_CONNECTION);
-		assert_int_equal(listener, 3);
+		assert_int_equal(handoff_receive(&h, &fd, &arrival), HANDOFF_CONNECTION);
+		assert_int_equal(arrival.listener, 3);
 		close(fd);
 	}
 	close(h.supervisor);
