@@ -14,9 +14,10 @@
 #include "common/diag.h"
 #include "common/faultpoint.h"
 
-#define RECEIVE_BYTES (64 * 1024)
-#define KEEP_BYTES    (1024 * 1024) /* a larger buffer is not kept for what comes next */
-#define SIZE_BYTES    4
+#define RECEIVE_BYTES    (64 * 1024)
+#define KEEP_BYTES       (1024 * 1024) /* a larger buffer is not kept for what comes next */
+#define SIZE_BYTES       4
+#define ARRIVALS_PAUSE_S 0.1 /* out of descriptors or memory */
 
 static struct list *
 bucket(struct forward_link *l, int32_t id)
@@ -267,9 +268,24 @@ on_arrivals(struct ev_loop *loop, ev_io *watcher, int revents)
 	struct worker *w = watcher->data;
 	int fd;
 
-	(void)loop, (void)revents;
+	(void)revents;
 	while ((fd = forward_socket_accept(&w->base.family->forward[w->base.slot])) >= 0)
 		connection_open_internal(w, fd);
+	/* They wait in the kernel's queue, which would ring again and again. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		ev_io_stop(loop, watcher);
+		ev_timer_again(loop, &w->forward.pause);
+	}
+}
+
+static void
+on_pause_over(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct worker *w = timer->data;
+
+	(void)revents;
+	ev_timer_stop(loop, timer);
+	ev_io_start(loop, &w->forward.arrivals);
 }
 
 void
@@ -278,7 +294,8 @@ forward_start(struct worker *w)
 	ev_io *arrivals = &w->forward.arrivals;
 
 	w->forward.next_id = 1;
+	ev_timer_init(&w->forward.pause, on_pause_over, 0, ARRIVALS_PAUSE_S);
 	ev_io_init(arrivals, on_arrivals, w->base.family->forward[w->base.slot].fd, EV_READ);
-	arrivals->data = w;
+	arrivals->data = w->forward.pause.data = w;
 	ev_io_start(w->base.loop, arrivals);
 }

@@ -55,6 +55,7 @@ struct forward {
 	struct forward_link *link[STORE_SLOTS]; /* by owner; NULL: never needed */
 	uint32_t next_id;
 	ev_io arrivals; /* other workers that connect to this one */
+	ev_timer pause; /* no more of them for a moment */
 };
 
 void forward_start(struct worker *w);

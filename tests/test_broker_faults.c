@@ -484,6 +484,30 @@ owners_that_cannot_be_reached(void **state)
 	(void)test_stderr_end();
 }
 
+/* A worker that is out of descriptors looks again in a moment, and does not run in circles until then. */
+static void
+a_worker_without_descriptors_pauses(void **state)
+{
+	(void)state;
+	static const int errors[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };
+	const struct exchange *beat = &exchanges[7];
+	for (size_t i = 0; i < 4; i++) {
+		workers_kill(ws, 1);
+		workers_start(ws, 1);
+		workers_settle(ws);
+		ws->frozen[1] = true;
+		beat->ask();
+		workers_settle(ws); /* connected, as far as worker 0 can see */
+		ws->frozen[1] = false;
+		sockfault_set(1, SOCKFAULT_CONNECT, errors[i]);
+		workers_turn(ws);
+		assert_true(sockfault_fired());
+		assert_false(ev_is_active(&ws->at[1]->forward.arrivals));
+		assert_true(beat->check(workers_receive(ws, &c)));
+		assert_true(ev_is_active(&ws->at[1]->forward.arrivals));
+	}
+}
+
 /* What the supervisor cannot hand over stays its own; what a worker cannot take now, it can take later. */
 static void
 connections_that_cannot_be_handed_over(void **state)
@@ -520,6 +544,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(sockets_that_are_not_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(sockets_that_break, setup, teardown),
 		cmocka_unit_test_setup_teardown(owners_that_cannot_be_reached, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_worker_without_descriptors_pauses, setup, teardown),
 		cmocka_unit_test_setup_teardown(connections_that_cannot_be_handed_over, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
