@@ -140,7 +140,7 @@ def in_their_sleep():
         assert took > OTHERS_S * 0.7, took
         for who in (name, "cleaner"):
             assert "its clients wait" in (killed(broker, who) or ""), who
-        assert load.longest_s < 1 * patience.factor(), load.longest_s
+        assert load.longest_s < OTHERS_S / 2, load.longest_s  # a busy machine's pauses are shorter, theirs would be longer
         equal({n: p for n, p in broker.worker_pids().items() if n != name}, {n: p for n, p in broker.first_workers.items() if n != name})
         judge(broker, load, True)
 
