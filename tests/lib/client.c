@@ -12,7 +12,7 @@
 #include "common/varint.h"
 #include "tests/lib/test.h"
 
-#define PATIENCE_S 20
+#define PATIENCE_S (test_patience_ms(20000) / 1000)
 
 struct client
 client_connect(int port)

@@ -11,7 +11,7 @@
 
 #include "tests/lib/test.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS test_patience_ms(20000)
 #define ARGS_MOST   32
 
 static void

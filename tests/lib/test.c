@@ -56,6 +56,14 @@ test_file_write(const char *path, const char *text)
 	CHECK(fclose(f) == 0);
 }
 
+int64_t
+test_patience_ms(int64_t ms)
+{
+	const char *times = getenv("PATIENCE");
+	long n = times != NULL ? strtol(times, NULL, 10) : 1;
+	return n > 1 ? ms * n : ms;
+}
+
 static int saved_stderr = -1;
 static FILE *captured;
 

@@ -24,6 +24,9 @@ void test_dir_remove(char *dir);
 const char *test_path(const char *dir, const char *name);
 void test_file_write(const char *path, const char *text);
 
+/* The longest that a test waits for what should take no time: so long, times PATIENCE (a sanitizer, Valgrind). */
+int64_t test_patience_ms(int64_t ms);
+
 /*
  * Standard error into a file, from begin to end; end gives what was written (static memory, NUL-terminated,
  * at most 256 KB).

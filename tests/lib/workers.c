@@ -14,7 +14,7 @@
 #include "common/clock.h"
 #include "tests/lib/test.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS test_patience_ms(20000)
 #define HOPS        12 /* more than from a client to another worker and back, with a commit */
 
 static void
