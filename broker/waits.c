@@ -39,9 +39,21 @@ waits_remove(struct worker *w, struct wait *wait)
 	list_remove(&wait->in_waits);
 }
 
-void
-waits_expect(struct worker *w)
+static void
+raise_to(_Atomic uint64_t *newest, uint64_t commit)
 {
+	uint64_t was = atomic_load_explicit(newest, memory_order_relaxed);
+
+	while (was < commit && !atomic_compare_exchange_weak(newest, &was, commit))
+		;
+}
+
+/* Whoever committed it may have died before it could say so. */
+void
+waits_expect(struct worker *w, const struct wait *wait, uint64_t commit)
+{
+	for (int32_t i = 0; i < wait->n; i++)
+		raise_to(&w->shared->appended[wait->hashes[i]], commit);
 	atomic_store(&w->slot->poked, 1);
 	atomic_store(&w->shared->checkpoint_wanted, 1);
 }
@@ -84,15 +96,6 @@ waits_seen(struct worker *w)
 	if (w->config->durability == DURABILITY_RELAXED)
 		return snapshot;
 	return snapshot < durable ? snapshot : durable; /* the snapshot may be older than this look */
-}
-
-static void
-raise_to(_Atomic uint64_t *newest, uint64_t commit)
-{
-	uint64_t was = atomic_load_explicit(newest, memory_order_relaxed);
-
-	while (was < commit && !atomic_compare_exchange_weak(newest, &was, commit))
-		;
 }
 
 static bool

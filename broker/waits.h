@@ -43,8 +43,8 @@ void waits_init(struct waits *waits);
 /* From here on commits to these partitions wake us. Look (again) after this call. */
 void waits_add(struct worker *w, struct wait *wait);
 void waits_remove(struct worker *w, struct wait *wait);
-/* What we wait for is committed already, though not durable: the next checkpoint makes us look. */
-void waits_expect(struct worker *w);
+/* What it waits for is there, as of this commit, though not durable: the next checkpoint makes us look. */
+void waits_expect(struct worker *w, const struct wait *wait, uint64_t commit);
 /* Something was committed or became durable: look at those whose partitions moved; at every one if `all`. */
 void waits_look(struct worker *w, bool all);
 /* This connection will get no more requests: end its waits. */

@@ -99,6 +99,25 @@ test_durable_pokes_through_the_checkpointer(void **state)
 	assert_int_equal(atomic_load(&family.shared->slot[0].poked), 0); /* does not wait */
 }
 
+/* The committer died before it told anybody; who looks for another reason finds it, not durable yet. */
+static void
+test_what_is_found_is_expected(void **state)
+{
+	(void)state;
+	uint16_t mine[] = { 5 }, other[] = { 6 };
+	struct wait a = wait_for(mine, 1), b = wait_for(other, 1);
+	a.seen = b.seen = 8;
+	waits_add(&w, &a);
+	waits_add(&w, &b);
+	waits_expect(&w, &a, 9);
+	assert_int_equal(atomic_load(&w.slot->poked), 1);
+	assert_int_equal(atomic_load(&w.shared->checkpoint_wanted), 1);
+	waits_look(&w, false); /* when it is */
+	assert_int_equal(looks, 1);
+	waits_remove(&w, &a);
+	waits_remove(&w, &b);
+}
+
 static void
 test_relaxed_pokes_at_once(void **state)
 {
@@ -144,6 +163,7 @@ main(void)
 		cmocka_unit_test_setup(test_bits_are_counted, setup),
 		cmocka_unit_test_setup(test_only_moved_partitions_are_looked_at, setup),
 		cmocka_unit_test_setup(test_durable_pokes_through_the_checkpointer, setup),
+		cmocka_unit_test_setup(test_what_is_found_is_expected, setup),
 		cmocka_unit_test_setup(test_relaxed_pokes_at_once, setup),
 		cmocka_unit_test_setup(test_more_than_fit_tells_everybody, setup),
 		cmocka_unit_test_setup(test_appended_never_goes_back, setup),

@@ -158,7 +158,7 @@ look(struct wait *wait)
 	wait->seen = waits_seen(w);
 	if (may_wait(wait->call) && !is_enough(wait->call, &pending)) {
 		if (pending)
-			waits_expect(w);
+			waits_expect(w, wait, store_snapshot(worker_read(w)));
 		return false;
 	}
 	stop_waiting(f);
