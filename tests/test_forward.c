@@ -252,6 +252,26 @@ test_who_waits_holds_no_memory_of_requests(void **state)
 	free(metadata);
 }
 
+/* Hundreds of requests in one write are not all served before anybody else's. */
+static void
+test_nobody_has_more_than_a_turn(void **state)
+{
+	(void)state;
+	struct client many = workers_connect(ws, 0);
+	struct api_versions_request ask;
+
+	message_defaults(&api_versions_request_message, &ask);
+	for (int i = 0; i < 200; i++)
+		client_send(&many, API_API_VERSIONS, 0, &ask);
+	workers_turn(ws);
+	assert_false(list_is_empty(&ws->at[0]->later));
+	workers_settle(ws);
+	assert_true(list_is_empty(&ws->at[0]->later));
+	for (int i = 0; i < 200; i++)
+		assert_non_null(client_receive(&many));
+	client_close(&many);
+}
+
 /* Nor does one that asks for a great answer many times at once have more than one of them made. */
 static void
 test_one_great_answer_at_a_time(void **state)
@@ -697,6 +717,7 @@ main(void)
 		T(a_half_closed_client_waits_no_longer),
 		T(the_forwarding_worker_dies),
 		T(broken_envelopes_end_the_connection),
+		T(nobody_has_more_than_a_turn),
 		T(news_of_unknown_calls_are_ignored),
 		T(an_answer_that_cannot_be_read),
 		T(half_an_answer_is_none),

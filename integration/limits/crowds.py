@@ -1,6 +1,9 @@
 """Clients that hold what they can: half requests, answers that they do not read, a snapshot of the store."""
 
+import os
+import re
 import select
+import signal
 import socket
 import struct
 import time
@@ -188,16 +191,20 @@ def idle():
 
 @case("a consumer that stops in the middle of a great answer holds no old pages: the file stays as it is", 60)
 def pinned():
-    options = ["-o", "log.retention.bytes=2000000", "-o", "log.retention.check.interval.ms=100",
+    options = ["-o", "log.retention.bytes=16000000", "-o", "log.retention.check.interval.ms=100",
                "-o", "fetch.max.bytes=52428800"]  # fmt: skip
     with one_worker(*options) as broker:
         log = Log(broker, "t")
-        for _ in range(8):
+        for _ in range(35):
             log.append()
         (stopped,) = connections(broker, 1, receive_bytes=4096)
-        push(stopped, frame(header(FETCH, 7, 1) + frames.fetch_body("t", max(0, len(log.stored) - 4), partition_bytes=50 * MB)))
+        push(stopped, frame(header(FETCH, 7, 1) + frames.fetch_body("t", 0, partition_bytes=50 * MB)))
         eventually(lambda: not is_empty(stopped), 5, "the answer has begun")
-        for _ in range(20):
+        os.kill(broker.pid, signal.SIGUSR1)
+        unsent = r"status of a connection .* unsent_bytes=(\d+)"
+        held = eventually(lambda: max(map(int, re.findall(unsent, broker.log())), default=0), 5, "an answer that is not sent")
+        assert held > 4 * MB, f"the kernel took all but {held} bytes of the answer"
+        for _ in range(50):
             log.append()
         before, _ = machine.pages(broker.data)
         for _ in range(200):
@@ -206,7 +213,7 @@ def pinned():
         note(f"{before * 4096 / MB:.0f} MB, and after 80 MB more {after * 4096 / MB:.0f} MB, {free} pages of it free")
         assert (after - before) * 4096 < 30 * MB, f"the file grew by {(after - before) * 4096 / MB:.0f} MB"
         stopped.socket.settimeout(10)
-        equal(stopped.receive()[0], 1, "its answer, whole")
+        equal(struct.unpack(">ii", stopped.socket.recv(8))[1], 1, "the answer that it reads on")
         close((stopped,))
 
 
