@@ -15,7 +15,11 @@ choose_moment(const struct run *run, uint64_t *seed)
 		return disk_in_flight(n);
 	if (kind > 2 || run->lives == 0)
 		return (uint32_t)(n % moments);
-	moment = run->life_began[n % (uint64_t)run->lives] + (uint32_t)(test_random(seed) % 40);
+	moment =
+	    kind == 1
+		? 0
+		: run->life_began[n % (uint64_t)run->lives]; /* of all lives, the first is another thing */
+	moment += (uint32_t)(test_random(seed) % 30);
 	return moment < moments ? moment : moments - 1;
 }
 
