@@ -259,6 +259,8 @@ class Storm:
         judge(self.broker, self.loads[2], False)
         check_ledgers(self.broker, self.ledgers)
         self.churn.check()
+        self.shoot("worker")  # without the lock, of which the next owner would free its slot
+        all_back(self.broker)
         eventually(lambda: not self.dead_readers(), 15, "no dead process has a reader's slot", 0.1)
 
     def dead_readers(self):
