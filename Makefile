@@ -164,6 +164,7 @@ test: ## install what is missing (apt), build, and run the unit and integration 
 	@$(MAKE) $(PARALLEL) build unit-programs
 	@tests/tools/total "unit tests" "$(MAKE) --no-print-directory unit" \
 		"power cuts" "$(MAKE) --no-print-directory powercut" \
+		"mutations that still apply" "$(MAKE) --no-print-directory check-mutations" \
 		"integration tests" "$(MAKE) --no-print-directory integration"
 
 deps: ## install everything that any target here needs (apt)
@@ -209,6 +210,13 @@ unit: $(UNIT) $(if $(T),,$(BUILD)/broker) ## run the unit tests (cmocka); T="str
 # No time limit: each image has its own.
 powercut: $(BUILD)/tests/test_powercut ## rebuild IMAGES (10000) disks that power cuts may leave, and judge each; SEED=7; IMAGE=123 only one
 	@IMAGES=$(or $(IMAGES),10000) UNIT_SECONDS=0 tests/tools/unit $<
+
+.PHONY: mutations check-mutations
+mutations: ## take away, one after the other, what holds each invariant: a test must see it; M="3 14" for some
+	@BUILD=$(BUILD) tests/tools/mutations $(M)
+
+check-mutations: # that each still applies, and that docs/testing.md knows it
+	@tests/tools/mutations --check
 
 integration: $(BUILD)/broker ## run clients that others wrote against a broker; S="kcat python" runs only those suites
 	@$(TEST_ENV) integration/run $(S)
@@ -316,7 +324,7 @@ format: tools ## format all C files (clang-format 14)
 check-format: tools ## fail if `make format` would change anything
 	@$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
-lint: check-includes cppcheck tidy ## clang-tidy, cppcheck, and the direction of includes
+lint: check-includes check-mutations cppcheck tidy ## clang-tidy, cppcheck, and the direction of includes
 
 tidy: tools $(MESSAGES:=.h)
 	@echo "  TIDY $(words $(TIDY_FILES)) files"

@@ -308,6 +308,29 @@ test_a_killed_checkpointer_delays_and_loses_nothing(void **state)
 }
 
 /* As librdkafka from 2.3 on asks for all topics: three bytes too many, which Kafka never looks at. */
+/* One that dies again and again is started later and later: in that time there is no pin under which to write. */
+static void
+test_nothing_is_written_without_a_checkpointer(void **state)
+{
+	(void)state;
+	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct client c = client_connect(b.port);
+	pid_t victim = live_broker_process(&b, "checkpointer");
+	client_create_topic(&c, "t", 1);
+	for (int i = 1; i <= 4; i++) {
+		kill(victim, SIGKILL);
+		for (int ms = 0; ms < 5000 && live_broker_said(&b, "process was killed") < i; ms++)
+			(void)client_is_quiet(&c, 1);
+		assert_int_equal(live_broker_said(&b, "process was killed"), i);
+		if (i < 4)
+			victim = live_broker_successor(&b, "checkpointer", victim);
+	}
+	assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 10))->base_offset, 0);
+	assert_true(live_broker_process(&b, "checkpointer") != victim);
+	client_close(&c);
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static void
 test_bytes_behind_a_request_are_ignored(void **state)
 {
@@ -549,6 +572,7 @@ main(void)
 		LIVE(test_acknowledged_survives_kill_of_everything),
 		LIVE(test_a_killed_worker_harms_only_its_own_clients),
 		LIVE(test_a_killed_checkpointer_delays_and_loses_nothing),
+		LIVE(test_nothing_is_written_without_a_checkpointer),
 		LIVE(test_bytes_behind_a_request_are_ignored),
 		LIVE(test_what_a_flush_parks_is_announced),
 		LIVE(test_sigterm_for_everybody_at_once),

@@ -167,6 +167,7 @@ topics_grow_and_are_configured(void **state)
 	assert_int_equal(topic_grow(txn, &t, 2), ERR_INVALID_PARTITIONS);
 	assert_int_equal(topic_grow(txn, &t, 1), ERR_INVALID_PARTITIONS);
 	assert_int_equal(topic_grow(txn, &t, 5), ERR_NONE);
+	assert_int_equal(topic_grow(txn, &t, 3), ERR_INVALID_PARTITIONS); /* t tells of 2, as seen before */
 	struct topic_setting setting = { STR("retention.bytes"), STR("99") };
 	assert_int_equal(topic_configure(txn, &t, &setting, 1), ERR_NONE);
 	assert_int_equal(topic_by_name(txn, STR("t"), &f.arena, &now), ERR_NONE);

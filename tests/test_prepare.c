@@ -1,18 +1,14 @@
 /*
  * Who may write, and what comes before: the first checkpoint before the first write, its pin before
- * anybody lets go of the one of before, and no write while nobody holds one. And what is said of a disk
- * that failed.
+ * anybody lets go of the one of before, and no write while nobody holds one.
  */
 #include "storage/checkpoint.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,19 +45,6 @@ mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned flags)
 		watch.too_early += !is_checkpointed(watch.dir);
 	}
 	return f(txn, dbi, key, data, flags);
-}
-
-static int sync_error, syncs; /* an errno: the next fdatasync() fails so, and those behind it succeed */
-
-int
-fdatasync(int fd)
-{
-	syncs++;
-	if (sync_error == 0)
-		return (int)syscall(SYS_fdatasync, fd);
-	errno = sync_error;
-	sync_error = 0;
-	return -1;
 }
 
 /* --- the order of a start ---------------------------------------------------------------------- */
@@ -215,30 +198,6 @@ who_waited_for_the_lock_looks_again(void **state)
 	fixture_end(&f);
 }
 
-/* --- a disk that fails ------------------------------------------------------------------------- */
-
-/* The kernel may have dropped the pages: a second fdatasync() would say yes to what is lost. */
-static void
-a_failed_sync_is_told_and_not_tried_again(void **state)
-{
-	(void)state;
-	struct store_fixture f;
-	fixture_begin(&f, DURABILITY_DURABLE);
-	struct topic t = fixture_topic(&f, "t", 1);
-	fixture_checkpoint(&f);
-	uint64_t durable = atomic_load(&f.shared->durable);
-	fixture_append(&f, &t, 0, &(struct batch_spec){ .count = 1 });
-	sync_error = EIO;
-	syncs = 0;
-	test_stderr_begin();
-	assert_int_equal(store_checkpoint(f.store), ERR_KAFKA_STORAGE_ERROR);
-	assert_non_null(strstr(test_stderr_end(), "the disk failed"));
-	assert_int_equal(syncs, 1);
-	assert_int_equal(atomic_load(&f.shared->durable), durable);
-	assert_int_equal(fixture_partition(&f, &t, 0).high_watermark, 0);
-	fixture_end(&f);
-}
-
 int
 main(void)
 {
@@ -246,7 +205,6 @@ main(void)
 		cmocka_unit_test(no_write_comes_before_the_first_checkpoint),
 		cmocka_unit_test(a_dead_checkpointers_pin_stays_until_there_is_another),
 		cmocka_unit_test(who_waited_for_the_lock_looks_again),
-		cmocka_unit_test(a_failed_sync_is_told_and_not_tried_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -330,6 +330,23 @@ acks_1_waits_for_no_disk(void **state)
 	}
 }
 
+/* What is finished waits for what was asked before. */
+static void
+answers_keep_the_order_of_requests(void **state)
+{
+	(void)state;
+	static const int16_t acks[] = { 1, -1, 1, -1, 1 };
+	prepare();
+	ws->hold = true;
+	for (int i = 0; i < 5; i++)
+		send_produce(acks[i]);
+	assert_int_equal(receive_produce()->base_offset, 0);
+	assert_true(workers_is_quiet(ws, &c));
+	ws->hold = false;
+	for (int i = 1; i < 5; i++)
+		assert_int_equal(receive_produce()->base_offset, i);
+}
+
 /* --- visible once it is durable ---------------------------------------------------------------- */
 
 /* Of what is there now, without waiting. */
@@ -480,6 +497,11 @@ a_bad_batch_harms_no_other_partition(void **state)
 	assert_err(each[1].error_code, ERR_NONE);
 	assert_err(each[2].error_code, ERR_UNKNOWN_TOPIC_OR_PARTITION);
 	assert_int_equal(fetch(0, 0)->high_watermark, 0); /* nothing of the bad one is stored */
+	struct topic t;
+	struct store_txn *txn = fixture_read(&ws->store);
+	MUST(topic_by_name(txn, STR("t"), &ws->store.arena, &t));
+	store_read_end(txn);
+	assert_int_equal(fixture_partition(&ws->store, &t, 1).high_watermark, 1);
 }
 
 /* --- between a request's two halves ------------------------------------------------------------ */
@@ -517,6 +539,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_promised_is_durable),
 		TEST(acks_1_waits_for_no_disk),
+		TEST(answers_keep_the_order_of_requests),
 		TEST(consumers_see_what_is_durable),
 		TEST(where_the_log_ends_is_told),
 		TEST(what_fails_is_refused),
