@@ -114,7 +114,11 @@ def partitions_part(session, broker):
     if not relaxed(broker):
         return
     for partitions in (1, session.profile.most_partitions):
+        session.settle()
+        began = time.monotonic()
         with session.topic(broker, partitions) as topic:
+            created = what("create a topic", "raw", 1000, partitions)
+            session.keep(broker, created, {"ms": (time.monotonic() - began) * 1e3})
             arguments = ["-b", broker.bootstrap, "-t", topic, "-p", partitions, "-y", "-s", 1000, "-m", 10, "-a", "all"]
             command = session.program("raw", "produce", *arguments, "-T", session.profile.seconds)
             described = what("append in turn", "raw", 1000, partitions, 4, "5 requests of 10 KB")

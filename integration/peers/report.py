@@ -140,7 +140,7 @@ def pair(row, field, digits=3):
 # ---- Tables -------------------------------------------------------------------------------------------------------
 
 LATENCIES = (("p50_ms", "p50"), ("p99_ms", "p99"), ("mean_ms", "mean"), ("ms", ""))
-TIMED_LOADS = ("one in flight", "relay at 20 MB/s", "end to end")
+TIMED_LOADS = ("one in flight", "relay at 20 MB/s", "end to end", "create a topic")
 
 
 def is_timed(row):

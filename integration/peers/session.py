@@ -15,8 +15,8 @@ import time
 
 from brokers import Watch, java
 
-LOAD_TIMEOUT_S = 180
-SETTLE_S = 15  # at most
+LOAD_TIMEOUT_S = 320
+SETTLE_S = 60  # at most
 QUIET_CPU = 0.05  # of a processor, by which a broker with nothing to do is known
 
 
