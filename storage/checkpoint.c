@@ -68,7 +68,7 @@ checkpoint_begin(struct store *store, bool *due)
 		store_slot_clear(store->shared, store->slot);
 		return env_error(store, rc, "begin a checkpoint");
 	}
-	(void)slots_hold(store->shared, store->slot); /* the pin is ours, and we live */
+	slots_hold(store->shared, store->slot);
 	enum err e = pin_newest(store);
 	mdb_txn_abort(lock);
 	slots_release(store->shared, store->slot);

@@ -64,21 +64,16 @@ slots_wait(struct store_shared *shared, int slot)
 	atomic_store(&shared->slot[slot].waiting, 1);
 }
 
-bool
+void
 slots_hold(struct store_shared *shared, int slot)
 {
-	uint32_t last = atomic_load(&shared->last_writer);
-	bool came_out = last == STORE_SLOTS || atomic_load(&shared->slot[last].inside) == 0;
-	atomic_store(&shared->slot[slot].inside, 1);
 	atomic_store(&shared->slot[slot].held_since_ns, clock_monotonic_ns());
 	atomic_store(&shared->slot[slot].waiting, 0);
 	atomic_store(&shared->last_writer, (uint32_t)slot);
-	return came_out;
 }
 
 void
 slots_release(struct store_shared *shared, int slot)
 {
-	atomic_store(&shared->slot[slot].inside, 0);
 	store_slot_clear(shared, slot);
 }

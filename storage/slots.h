@@ -4,17 +4,15 @@
  * The engine's lock is a pthread mutex, and such a mutex is unfair: who releases it may take it again
  * before a waiter wakes, for a second and longer. So everybody says when he waits, and who committed last
  * steps back for a few microseconds while another waits. Nothing here blocks; whoever dies in between
- * leaves at most a flag, which store_slot_clear() takes away; all but `inside`, which is for the next owner
- * of the lock to see.
+ * leaves at most a flag, which store_slot_clear() takes away.
  */
 #ifndef STORAGE_SLOTS_H
 #define STORAGE_SLOTS_H
 
 #include "storage/store.h"
 
-void slots_wait(struct store_shared *shared, int slot); /* before asking for the lock */
-/* Got it. False: whoever had it before may have died with it (or is just about to say that it did not). */
-bool slots_hold(struct store_shared *shared, int slot);
+void slots_wait(struct store_shared *shared, int slot);    /* before asking for the lock */
+void slots_hold(struct store_shared *shared, int slot);    /* got it */
 void slots_release(struct store_shared *shared, int slot); /* gave it back */
 
 #endif

@@ -75,7 +75,6 @@ struct store_shared {
 	struct store_slot {
 		_Atomic uint32_t waiting;      /* wants the writer lock */
 		_Atomic int64_t held_since_ns; /* monotonic; 0: does not hold it */
-		_Atomic uint32_t inside;       /* likewise, and whoever died with the lock stays inside */
 	} slot[STORE_SLOTS];
 };
 

@@ -4,6 +4,7 @@
 #include "common/faultpoint.h"
 #include "storage/append.h"
 #include "storage/env.h"
+#include "storage/heir.h"
 #include "storage/partition.h"
 #include "storage/slots.h"
 
@@ -97,6 +98,18 @@ store_read_end(struct store_txn *txn)
 
 /* --- writing ---------------------------------------------------------------------------------------- */
 
+/*
+ * With the lock of a dead process comes that the engine has forgotten all dead readers, and so perhaps the pin of a
+ * dead checkpointer. Then nobody may write before its successor has made a checkpoint, for which it needs the lock
+ * that we have now.
+ */
+static void
+look_after_the_dead(struct store *store)
+{
+	if (heir_of_the_dead() && !checkpoint_is_pinned(store))
+		atomic_store(&store->shared->writes_ok, 0);
+}
+
 enum err
 txn_write_always(struct store *store, struct store_txn **out)
 {
@@ -111,8 +124,8 @@ txn_write_always(struct store *store, struct store_txn **out)
 		store_slot_clear(store->shared, store->slot);
 		return env_error(store, rc, "begin to write");
 	}
-	if (!slots_hold(store->shared, store->slot) && !checkpoint_is_pinned(store))
-		atomic_store(&store->shared->writes_ok, 0);
+	slots_hold(store->shared, store->slot);
+	look_after_the_dead(store);
 	struct arena arena = txn->arena;
 	*txn = (struct store_txn){ .store = store, .mdb = mdb, .open = true, .write = true, .arena = arena };
 	txn->file_end = reserve_file_end(store);
