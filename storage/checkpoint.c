@@ -92,7 +92,11 @@ open_side_file(struct store *store)
 	int at = ckptfile_newest(c->fd, &newest);
 	c->older = at == 0 ? 1 : 0;
 	c->next.sequence = at < 0 ? 0 : newest.sequence;
-	/* data.mdb may be as new as the side file: its name must survive, too */
+	/*
+	 * Names must survive, too: of data.mdb, of the side file, of the directory. All may be new, or have been made by
+	 * somebody who died before he came to this.
+	 */
+	ckptfile_sync_parent(store->dir);
 	e = ckptfile_sync_dir(store->dir);
 	return e == ERR_NONE ? ckptfile_boot_id(c->next.boot_id) : e;
 }

@@ -72,7 +72,7 @@ ckptfile_sync_parent(const char *dir)
 
 /* Both slots take their blocks now: writing one later cannot find the disk full. */
 static enum err
-lay_out(int fd, const char *dir, const char *path)
+lay_out(int fd, const char *path)
 {
 	static const uint8_t empty[2 * CKPT_STRIDE];
 	struct stat st;
@@ -82,8 +82,7 @@ lay_out(int fd, const char *dir, const char *path)
 		return ERR_NONE;
 	if (pwrite(fd, empty, sizeof(empty), 0) != (ssize_t)sizeof(empty) || fsync(fd) != 0)
 		return refused("lay out", path);
-	ckptfile_sync_parent(dir); /* it may be new itself */
-	return ckptfile_sync_dir(dir);
+	return ERR_NONE;
 }
 
 enum err
@@ -96,7 +95,7 @@ ckptfile_open(const char *dir, int *fd)
 	*fd = open(path, O_RDWR | O_CREAT | O_DSYNC | O_CLOEXEC, FILE_MODE);
 	if (*fd < 0)
 		return refused("open", path);
-	enum err e = lay_out(*fd, dir, path);
+	enum err e = lay_out(*fd, path);
 	if (e != ERR_NONE) {
 		close(*fd);
 		*fd = -1;

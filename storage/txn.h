@@ -29,7 +29,7 @@ struct store_txn {
 	bool open, write;
 	bool changed; /* something was written: the commit will have a number of its own */
 	bool failed;
-	struct arena arena;      /* lives as long as the transaction */
+	struct arena arena;       /* lives as long as the transaction */
 	struct touched **touched; /* partitions with changes not yet in their rows: partition.h */
 	int32_t touched_n;
 	uint64_t appended_bytes;

@@ -48,10 +48,10 @@ class Wrapped(Broker):
     def __init__(self, wrapper, environment):
         # Valgrind has no room for a map of a terabyte.
         super().__init__(workers=1, options=["-o", "store.map.bytes=8589934592"])
-        self.wrapper, self.environment = wrapper, environment
+        self.before = ["env", *environment, *wrapper]
 
     def command(self):
-        return ["env", *self.environment, *self.wrapper, *super().command()]
+        return [*self.before, *super().command()]
 
     def start(self):
         """As Broker does, with more patience."""
