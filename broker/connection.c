@@ -263,13 +263,31 @@ frame_size_check(struct connection *c, const uint8_t *at)
 	return -1;
 }
 
+static void
+go_on_later(struct connection *c)
+{
+	list_remove(&c->in_later);
+	list_append(&c->worker->later, &c->in_later);
+}
+
 bool
 connection_has_had_its_turn(struct connection *c)
 {
 	if (c->internal || (c->turn_n < TURN_REQUESTS && c->turn_bytes < TURN_ANSWER_BYTES))
 		return false;
-	list_remove(&c->in_later);
-	list_append(&c->worker->later, &c->in_later);
+	go_on_later(c);
+	return true;
+}
+
+/* What others asked for took long enough, if not what it asked for itself. */
+static bool
+must_wait_for_next_turn(struct connection *c)
+{
+	if (connection_has_had_its_turn(c))
+		return true;
+	if (!worker_is_late(c->worker))
+		return false;
+	go_on_later(c);
 	return true;
 }
 
@@ -296,7 +314,7 @@ connection_parse(struct connection *c)
 		}
 		if (have < SIZE_BYTES || !has_room(c) || is_held_up(c))
 			return;
-		if (connection_has_had_its_turn(c))
+		if (must_wait_for_next_turn(c))
 			return;
 		if ((size = frame_size_check(c, at)) < 0) {
 			connection_refuse(c);
@@ -430,6 +448,10 @@ void
 connection_resume(struct connection *c)
 {
 	list_remove(&c->in_later);
+	if (c->internal && connection_sender_is_gone(c)) {
+		connection_doom(c);
+		return;
+	}
 	begin_turn(c);
 	serve(c);
 	connection_mark(c); /* the end of one that has hung up may have waited for this */

@@ -42,8 +42,10 @@ struct worker;
 
 #define CALLS_MOST 128
 /* What a connection is served before others have their turn: requests, and bytes of answers. */
-#define TURN_REQUESTS      128
-#define TURN_ANSWER_BYTES  (1024 * 1024)
+#define TURN_REQUESTS     128
+#define TURN_ANSWER_BYTES (1024 * 1024)
+/* What a worker works at requests before it looks at its events, sends and commits: so long, and the last one's time. */
+#define TURN_NS            (20 * 1000 * 1000)
 #define CALL_BYTES         8192 /* what a small one takes */
 #define ANSWERS_BYTES_MOST (8 * 1024 * 1024)
 

@@ -68,6 +68,12 @@ worker_is_crowded(const struct worker *w)
 	return w->call_n * (size_t)CALL_BYTES + w->answer_bytes > budget(w) / 4;
 }
 
+bool
+worker_is_late(const struct worker *w)
+{
+	return clock_monotonic_ns() - w->awake_since_ns > TURN_NS;
+}
+
 /* Too much is unsent: the client that has not read for longest pays for it. */
 static void
 shed_slow_readers(struct worker *w)
@@ -224,10 +230,12 @@ worker_resume(struct worker *w)
 	struct list *last = w->later.prev;
 
 	ev_idle_stop(w->base.loop, &w->again);
+	w->awake_since_ns = clock_monotonic_ns();
 	for (bool more = !list_is_empty(&w->later); more;) {
 		struct list *first = w->later.next;
-		more = first != last;
 		connection_resume(LIST_OF(first, struct connection, in_later));
+		more = first != last &&
+		       !worker_is_late(w); /* the rest keep their order, and are the first then */
 	}
 }
 
@@ -243,7 +251,6 @@ on_after_sleep(struct ev_loop *loop, ev_check *watcher, int revents)
 	struct worker *w = watcher->data;
 
 	(void)loop, (void)revents;
-	w->awake_since_ns = clock_monotonic_ns();
 	child_loop_awake(&w->base);
 	worker_resume(w);
 }

@@ -79,7 +79,9 @@ void worker_check_idle(struct worker *w, int64_t before_ms);
 bool worker_is_crowded(const struct worker *w);
 /* Over half of it: requests get memory as their bytes come, whatever size they announce. */
 bool worker_is_tight(const struct worker *w);
-/* Connections that have had their turn have the next one. */
+/* This turn of the loop has taken its time: no further request is begun in it. */
+bool worker_is_late(const struct worker *w);
+/* A turn of the loop begins. Connections that have had their turn have the next one. */
 void worker_resume(struct worker *w);
 /* Answer what waited for commits that are durable now. */
 void worker_release_parked(struct worker *w);

@@ -4,6 +4,7 @@
  */
 #include "broker/forward.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -272,21 +273,56 @@ test_nobody_has_more_than_a_turn(void **state)
 	client_close(&many);
 }
 
+/* Nor are many clients, each of whom asks for a lot once, all served in one turn of the loop. */
+static void
+test_a_turn_ends_in_time(void **state)
+{
+	(void)state;
+	enum { CLIENTS = 10, NAMES = 20000 }; /* some 50 ms each */
+	static char text[NAMES][8];
+	static struct str names[NAMES];
+	struct describe_groups_request ask = { .groups = { .at = names, .n = NAMES } };
+	struct client c[CLIENTS];
+
+	for (int i = 0; i < NAMES; i++) {
+		snprintf(text[i], sizeof(text[i]), "%d", i);
+		names[i] = str_of(text[i]);
+	}
+	ws->config.workers = 1; /* answers alone */
+	for (int i = 0; i < CLIENTS; i++) {
+		c[i] = workers_connect(ws, 0);
+		client_send(&c[i], API_DESCRIBE_GROUPS, 5, &ask);
+	}
+	workers_turn(ws);
+	assert_false(list_is_empty(&ws->at[0]->later));
+	for (int i = 0; i < CLIENTS; i++) {
+		const struct describe_groups_response *answer = workers_receive(ws, &c[i]);
+		assert_int_equal(answer->groups.n, NAMES);
+		client_close(&c[i]);
+	}
+	assert_true(list_is_empty(&ws->at[0]->later));
+	ws->config.workers = 2;
+}
+
 /* Nor does one that asks for a great answer many times at once have more than one of them made. */
 static void
 test_one_great_answer_at_a_time(void **state)
 {
 	(void)state;
-	enum { METADATA_BYTES = 100 * 1024, TIMES = 500 };
+	enum { METADATA_BYTES = 100 * 1024, TIMES = 400 };
 	char *metadata = malloc(METADATA_BYTES);
 	struct client a = connect_to_other();
+	static char text[TIMES][32];
 	struct str names[TIMES];
 	struct describe_groups_request ask = { .groups = { .at = names, .n = TIMES } };
 
 	memset(metadata, 'm', METADATA_BYTES);
-	member_stable(ws, &a, (struct member){ .group = group, .metadata = { metadata, METADATA_BYTES } });
-	for (int i = 0; i < TIMES; i++)
-		names[i] = str_of(group);
+	for (int i = 0; i < TIMES; i++) {
+		snprintf(text[i], sizeof(text[i]), "%s", workers_group(ws, 1, i));
+		names[i] = str_of(text[i]);
+		member_stable(ws, &a,
+			      (struct member){ .group = text[i], .metadata = { metadata, METADATA_BYTES } });
+	}
 	client_send(&a, API_DESCRIBE_GROUPS, 5, &ask);
 	client_send(&a, API_DESCRIBE_GROUPS, 5, &ask);
 	for (int turn = 0; turn < 20; turn++) {
@@ -704,6 +740,7 @@ main(void)
 		T(an_answer_waits_for_those_before_it),
 		T(who_waits_holds_no_memory_of_requests),
 		T(what_a_dead_worker_sent_is_not_begun),
+		T(a_turn_ends_in_time),
 		T(one_great_answer_at_a_time),
 		T(large_requests_and_answers),
 		T(an_owner_that_does_not_read),

@@ -53,14 +53,37 @@ many(void **state)
 	arena_free(&arena);
 }
 
+static void
+each_is_left_once(void **state)
+{
+	(void)state;
+	struct arena arena = ARENA_EMPTY;
+	struct str keys[] = { STR("x"), STR("a"), STR("x"), STR("b"), STR("b") };
+	assert_int_equal(repeats_drop(keys, 5, &arena), 3);
+	assert_true(str_eq(keys[0], STR("x")) && str_eq(keys[1], STR("a")) && str_eq(keys[2], STR("b")));
+	arena_free(&arena);
+}
+
+static void
+numbers(void **state)
+{
+	(void)state;
+	uint64_t none[] = { 1, 2, UINT64_MAX }, unsorted[] = { 3, 1, 2 }, next[] = { 1, 1, 0 },
+		 apart[] = { 7, 1, 7 };
+	assert_false(repeats_number(NULL, 0));
+	assert_false(repeats_number(none, 3));
+	assert_false(repeats_number(unsorted, 3));
+	assert_true(repeats_number(next, 3));
+	assert_true(repeats_number(apart, 3));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_once),
-		cmocka_unit_test(first_is_told_from_later),
-		cmocka_unit_test(none_at_all),
-		cmocka_unit_test(many),
+		cmocka_unit_test(names_once),  cmocka_unit_test(each_is_left_once),
+		cmocka_unit_test(numbers),     cmocka_unit_test(first_is_told_from_later),
+		cmocka_unit_test(none_at_all), cmocka_unit_test(many),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ test_parts_are_put_together_in_the_order_of_the_request(void **state)
 	(void)state;
 	enum { N = 7 };
 	struct str ids[N] = { str_of(group[2]), STR("unknown"), str_of(group[0]), str_of(group[1]),
-			      str_of(group[2]), STR("no-such"), str_of(group[1]) };
+			      STR("other"),     STR("no-such"), STR("more") };
 	struct client c = workers_connect(ws, 0), d = workers_connect(ws, 0);
 	for (int first = 0; first < WORKERS; first++) {
 		for (int i = 0; i < WORKERS; i++)
@@ -119,7 +119,7 @@ test_parts_are_put_together_in_the_order_of_the_request(void **state)
 		const struct describe_groups_response *r = workers_receive(ws, &c);
 		assert_int_equal(r->groups.n, N);
 		for (int i = 0; i < N; i++) {
-			bool known = i != 1 && i != 5;
+			bool known = i == 0 || i == 2 || i == 3;
 			assert_true(str_eq(r->groups.at[i].group_id, ids[i]));
 			assert_err(r->groups.at[i].error_code, ERR_NONE);
 			assert_str(r->groups.at[i].group_state, known ? "Stable" : "Dead");
@@ -305,6 +305,26 @@ test_a_group_is_deleted_once(void **state)
 	client_close(&c);
 }
 
+/* Nor is it described twice: one request could ask for the same a million times. */
+static void
+test_a_group_is_described_once(void **state)
+{
+	(void)state;
+	struct client c = workers_connect(ws, 0);
+	struct str one = str_of(group[1]), two = str_of(group[2]);
+	struct str ids[] = { two, one, two, one };
+
+	for (int32_t workers = WORKERS; workers >= 1; workers -= WORKERS - 1) {
+		ws->config.workers = workers; /* 1: answers alone */
+		send_describe(&c, ids, 4);
+		const struct describe_groups_response *r = workers_receive(ws, &c);
+		assert_int_equal(r->groups.n, 2);
+		assert_true(str_eq(r->groups.at[0].group_id, two) && str_eq(r->groups.at[1].group_id, one));
+	}
+	ws->config.workers = WORKERS;
+	client_close(&c);
+}
+
 int
 main(void)
 {
@@ -318,6 +338,7 @@ main(void)
 		T(a_part_that_cannot_be_read),
 		T(groups_are_deleted_by_their_owners),
 		T(a_group_is_deleted_once),
+		T(a_group_is_described_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

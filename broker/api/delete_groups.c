@@ -59,27 +59,13 @@ ask(struct call *call, struct scatter *s, int owner)
 
 /* --- what is asked ------------------------------------------------------------------------------------- */
 
-/* Each name once, where it comes first. */
-static void
-forget_repeats(struct call *call)
-{
-	struct delete_groups_request *in = call->in;
-	const uint8_t *repeats = repeats_find(in->groups_names.at, in->groups_names.n, &call->arena);
-	int32_t n = 0;
-
-	for (int32_t i = 0; i < in->groups_names.n; i++)
-		if (repeats[i] != REPEAT_AGAIN)
-			in->groups_names.at[n++] = in->groups_names.at[i];
-	in->groups_names.n = n;
-}
-
 enum next
 delete_groups_handle(struct call *call)
 {
-	const struct delete_groups_request *in = call->in;
+	struct delete_groups_request *in = call->in;
 	struct delete_groups_response *out = call->out;
 
-	forget_repeats(call);
+	in->groups_names.n = repeats_drop(in->groups_names.at, in->groups_names.n, &call->arena);
 	CALL_LIST(call, out->results, in->groups_names.n);
 	for (int32_t i = 0; i < in->groups_names.n; i++)
 		out->results.at[i].group_id = in->groups_names.at[i];

@@ -1,5 +1,9 @@
-/* DescribeGroups: groups with their members, each told by its owner. */
+/*
+ * DescribeGroups: groups with their members, each told by its owner. A group that is named twice is answered once;
+ * Kafka answers it as often, and nobody asks so.
+ */
 #include "broker/api/handlers.h"
+#include "broker/api/repeats.h"
 #include "broker/api/scatter.h"
 #include "broker/api/topics.h"
 #include "broker/coordinator.h"
@@ -105,9 +109,10 @@ ask(struct call *call, struct scatter *s, int owner)
 enum next
 describe_groups_handle(struct call *call)
 {
-	const struct describe_groups_request *in = call->in;
+	struct describe_groups_request *in = call->in;
 	struct describe_groups_response *out = call->out;
 
+	in->groups.n = repeats_drop(in->groups.at, in->groups.n, &call->arena);
 	out->groups.n = in->groups.n;
 	out->groups.at = NEW_LIST(&call->arena, describe_groups_response_group, in->groups.n);
 	for (int32_t i = 0; i < in->groups.n; i++)

@@ -11,6 +11,10 @@
  * Which partition is first changes from request to request, so that none starves behind another that is
  * always full.
  *
+ * A request that names a partition twice is refused as a whole, before anything is read: else 16 MB of it could have
+ * one partition read a million times. Kafka collapses such entries into one. No client sends them: each builds its
+ * request from a map or a list of the partitions that it consumes (a topic may come several times: Java's does).
+ *
  * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was
  * asked for.
  *
@@ -18,6 +22,7 @@
  * compression.type is zstd (KIP-110), and here it is always `producer`.
  */
 #include "broker/api/handlers.h"
+#include "broker/api/repeats.h"
 #include "broker/connection.h"
 #include "broker/worker.h"
 #include "protocol/messages.h"
@@ -101,6 +106,25 @@ available(struct call *call, struct target *t, const struct fetch_request_partit
 	return slice.bytes;
 }
 
+static int32_t
+bytes_most(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	int32_t most = call_config(call)->fetch_max_bytes;
+
+	return in->max_bytes < most ? in->max_bytes : most;
+}
+
+/* No client gets more by waiting than an answer carries; nor is more read to find out. */
+static int32_t
+bytes_wanted(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	int32_t most = bytes_most(call);
+
+	return in->min_bytes < most ? in->min_bytes : most;
+}
+
 /* Enough bytes, or an error, which is never kept waiting. *pending: some of it is committed, not yet visible.
  */
 static bool
@@ -108,8 +132,9 @@ is_enough(struct call *call, bool *pending)
 {
 	const struct fetch_request *in = call->in;
 	struct arena *scratch = &call->worker->scratch;
+	int32_t wanted = bytes_wanted(call);
 	int64_t bytes = 0;
-	bool enough = in->min_bytes <= 0;
+	bool enough = wanted <= 0;
 
 	for (int32_t i = 0; i < in->topics.n && !enough; i++) {
 		const struct fetch_request_topic *asked = &in->topics.at[i];
@@ -119,9 +144,9 @@ is_enough(struct call *call, bool *pending)
 			struct target one = t;
 			resolve(call, &asked->partitions.at[p], &one);
 			if (one.error == ERR_NONE)
-				bytes += available(call, &one, &asked->partitions.at[p], in->min_bytes,
-						   scratch, pending);
-			enough = one.error != ERR_NONE || bytes >= in->min_bytes;
+				bytes += available(call, &one, &asked->partitions.at[p],
+						   (int32_t)(wanted - bytes), scratch, pending);
+			enough = one.error != ERR_NONE || bytes >= wanted;
 		}
 	}
 	arena_reset(scratch);
@@ -224,6 +249,37 @@ begin_waiting(struct call *call)
 	return NEXT_WAIT;
 }
 
+/* --- what is asked --- */
+
+static struct str
+topic_key(const struct call *call, const struct fetch_request_topic *asked)
+{
+	if (call->version >= 13)
+		return (struct str){ (const char *)&asked->topic_id, sizeof(asked->topic_id) };
+	return asked->topic;
+}
+
+static bool
+names_a_partition_twice(struct call *call)
+{
+	const struct fetch_request *in = call->in;
+	struct arena *scratch = &call->worker->scratch;
+	struct str *topics = arena_array(scratch, (size_t)in->topics.n, sizeof(*topics));
+	uint64_t *all = arena_array(scratch, (size_t)count_partitions(in), sizeof(*all));
+	int32_t n = 0;
+
+	for (int32_t i = 0; i < in->topics.n; i++)
+		topics[i] = topic_key(call, &in->topics.at[i]);
+	const int32_t *first = repeats_first(topics, in->topics.n, scratch);
+	for (int32_t i = 0; i < in->topics.n; i++)
+		for (int32_t p = 0; p < in->topics.at[i].partitions.n; p++)
+			all[n++] = (uint64_t)(uint32_t)first[i] << 32 |
+				   (uint32_t)in->topics.at[i].partitions.at[p].partition;
+	bool twice = repeats_number(all, n);
+	arena_reset(scratch);
+	return twice;
+}
+
 enum next
 fetch_handle(struct call *call)
 {
@@ -233,6 +289,10 @@ fetch_handle(struct call *call)
 
 	if (in->session_id != 0) { /* none was ever given */
 		out->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND;
+		return NEXT_ANSWER;
+	}
+	if (names_a_partition_twice(call)) {
+		out->error_code = ERR_INVALID_REQUEST;
 		return NEXT_ANSWER;
 	}
 	if (in->max_wait_ms <= 0 || !may_wait(call) || is_enough(call, &pending))
@@ -344,10 +404,9 @@ answer_range(struct call *call, int32_t from, int32_t to, struct answering *a)
 void
 fetch_answer(struct call *call)
 {
-	const struct fetch_request *in = call->in;
 	const struct fetch_response *out = call->out;
-	int32_t most = call_config(call)->fetch_max_bytes, first = first_to_serve(call);
-	struct answering a = { .budget = in->max_bytes < most ? in->max_bytes : most };
+	int32_t first = first_to_serve(call);
+	struct answering a = { .budget = bytes_most(call) };
 
 	if (out->error_code != ERR_NONE)
 		return;

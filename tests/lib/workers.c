@@ -152,8 +152,8 @@ workers_connect(struct workers *ws, int slot)
 static void
 turn(struct worker *w)
 {
-	ev_run(w->base.loop, EVRUN_NOWAIT);
 	worker_resume(w);
+	ev_run(w->base.loop, EVRUN_NOWAIT);
 	worker_work(w);
 	worker_read_end(w);
 }
