@@ -176,9 +176,8 @@ prepare_store(void)
 	if (store_recover(cp.base.family->config->dir, &restored) != ERR_NONE)
 		_exit(CHILD_HOPELESS);
 	if (restored)
-		diag_warn(
-		    "the machine went down without a clean stop: the store is back at its last checkpoint",
-		    D_C("data", cp.base.family->config->dir));
+		diag_debug("the store is back at its last checkpoint",
+			   D_C("data", cp.base.family->config->dir));
 	cp.store = child_store(cp.base.family, cp.base.slot);
 	if (store_prepare(cp.store) != ERR_NONE)
 		_exit(CHILD_HOPELESS);

@@ -191,3 +191,11 @@ children_want(struct children *c, enum child_kind kind, bool wanted)
 		if (c->child[i].kind == kind)
 			c->child[i].wanted = wanted;
 }
+
+void
+children_hurry(struct children *c, enum child_kind kind)
+{
+	for (int i = 0; i < c->n; i++)
+		if (c->child[i].kind == kind)
+			c->child[i].not_before_ms = 0;
+}

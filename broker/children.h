@@ -73,4 +73,7 @@ _Noreturn void worker_main(struct family *family, int slot);
 _Noreturn void checkpointer_main(struct family *family, int slot);
 _Noreturn void cleaner_main(struct family *family, int slot);
 
+/* Whoever of this kind waits for his turn to be started again waits no longer. */
+void children_hurry(struct children *c, enum child_kind kind);
+
 #endif

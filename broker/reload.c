@@ -22,13 +22,14 @@ say_change(const struct config_change *change)
 }
 
 void
-reload_configuration(struct config *config, const struct children *children)
+reload_configuration(struct config *config, const struct children *children, bool serving)
 {
 	struct arena arena = ARENA_EMPTY;
 	struct config_change *changes;
 	const char *error;
 
-	systemd_notify_reloading();
+	if (serving)
+		systemd_notify_reloading();
 	int n = config_reload(config, &arena, &changes, &error);
 	if (n < 0)
 		diag_error("configuration is not reloaded", D_C("reason", error));
@@ -41,6 +42,7 @@ reload_configuration(struct config *config, const struct children *children)
 	children_signal(children, CHILD_WORKER, SIGHUP);
 	children_signal(children, CHILD_CHECKPOINTER, SIGHUP);
 	children_signal(children, CHILD_CLEANER, SIGHUP);
-	systemd_notify("READY=1");
+	if (serving)
+		systemd_notify("READY=1");
 	arena_free(&arena);
 }

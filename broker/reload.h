@@ -5,9 +5,12 @@
 #ifndef BROKER_RELOAD_H
 #define BROKER_RELOAD_H
 
+#include <stdbool.h>
+
 struct config;
 struct children;
 
-void reload_configuration(struct config *config, const struct children *children);
+/* serving: it is ready, and a service manager is told of the reload. */
+void reload_configuration(struct config *config, const struct children *children, bool serving);
 
 #endif

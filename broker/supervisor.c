@@ -33,7 +33,9 @@
 #include "common/diag.h"
 #include "common/faultpoint.h"
 
-#define DRAIN_DEADLINE_S 4.5 /* SIGTERM to exit within five seconds */
+/* SIGTERM to exit within five seconds: first for workers and cleaner, then for the last checkpoint. */
+#define DRAIN_DEADLINE_S  3.5
+#define FINISH_DEADLINE_S 1.0
 
 enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
 static const char *const state_names[] = { "preparing", "running", "draining", "finishing", "done" };
@@ -51,6 +53,10 @@ static struct supervisor {
 	struct listeners listeners;
 	struct acceptor acceptor;
 	struct watch watch;
+	bool hopeless;        /* the checkpointer said so, or the disk failed: there will be no other */
+	int deadlines;        /* that have passed */
+	bool late;            /* also the one of the last checkpoint */
+	bool last_checkpoint; /* was made */
 	ev_io rung;
 	ev_signal on_term, on_int, on_hup, on_usr1, on_child;
 	ev_timer respawn, deadline, watchdog;
@@ -82,6 +88,21 @@ console_the_others(int dead)
 	}
 }
 
+/* Another one would end the same; after a sync that failed it would even take for written what is not. */
+static void
+give_up_if_hopeless(const struct child *child, int status)
+{
+	bool disk_failed = atomic_load(&sv.family.shared->store.disk_failed);
+
+	if (!disk_failed && !(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_HOPELESS))
+		return;
+	sv.status = disk_failed ? EXIT_STATUS_DISK_FAILED : EXIT_STATUS_FAILED;
+	sv.hopeless |= disk_failed || child->kind == CHILD_CHECKPOINTER;
+	children_want(&sv.children, sv.hopeless ? CHILD_CHECKPOINTER : child->kind, false);
+	if (sv.state < DRAINING)
+		state_set(DRAINING);
+}
+
 static void
 bury(int slot, int status)
 {
@@ -97,14 +118,10 @@ bury(int slot, int status)
 	atomic_fetch_add(&shared->restarts, 1);
 	if (child->kind == CHILD_CHECKPOINTER && sv.state <= DRAINING)
 		atomic_store(&sv.family.shared->store.writes_ok, 0);
-	if (child->kind == CHILD_CHECKPOINTER && sv.state == FINISHING && status != 0)
-		sv.status = EXIT_STATUS_FAILED; /* the last checkpoint was not made */
+	if (child->kind == CHILD_CHECKPOINTER && sv.state == FINISHING && status == 0)
+		sv.last_checkpoint = true;
 	console_the_others(slot);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_HOPELESS && sv.state < DRAINING) {
-		sv.status = EXIT_STATUS_FAILED;
-		children_want(&sv.children, child->kind, false);
-		state_set(DRAINING);
-	}
+	give_up_if_hopeless(child, status);
 }
 
 static void
@@ -196,6 +213,8 @@ start_draining(void)
 	children_want(&sv.children, CHILD_CLEANER, false);
 	children_signal(&sv.children, CHILD_WORKER, SIGTERM);
 	children_signal(&sv.children, CHILD_CLEANER, SIGTERM);
+	children_signal(&sv.children, CHILD_WORKER, SIGCONT); /* the stopped ones, too */
+	children_signal(&sv.children, CHILD_CLEANER, SIGCONT);
 	ev_timer_set(&sv.deadline, DRAIN_DEADLINE_S, 0);
 	ev_timer_start(sv.loop, &sv.deadline);
 	FAULT_POINT("supervisor.drains");
@@ -208,6 +227,34 @@ writers_are_gone(void)
 	       0;
 }
 
+/* The last checkpoint is somebody's who lives: if its maker dies, or was not there, another one is started at once. */
+static void
+start_finishing(void)
+{
+	state_set(FINISHING);
+	atomic_store(&sv.family.shared->finish, 1);
+	children_hurry(&sv.children, CHILD_CHECKPOINTER);
+	FAULT_POINT("supervisor.finishes");
+}
+
+static void
+finish(void)
+{
+	bool over = sv.last_checkpoint || sv.hopeless || sv.late;
+
+	if (!over) {
+		spawn_wanted();
+		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
+		return;
+	}
+	if (children_running(&sv.children, CHILD_CHECKPOINTER) > 0)
+		return;
+	if (!sv.last_checkpoint && sv.status == EXIT_STATUS_OK)
+		sv.status = EXIT_STATUS_FAILED;
+	state_set(DONE);
+	ev_break(sv.loop, EVBREAK_ALL);
+}
+
 static void
 advance(void)
 {
@@ -217,17 +264,10 @@ advance(void)
 		start_draining();
 	if (sv.state <= DRAINING)
 		spawn_wanted(); /* while draining, only the checkpointer: answers wait for it */
-	if (sv.state == DRAINING && writers_are_gone()) {
-		children_want(&sv.children, CHILD_CHECKPOINTER, false);
-		atomic_store(&sv.family.shared->finish, 1);
-		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
-		state_set(FINISHING);
-		FAULT_POINT("supervisor.finishes");
-	}
-	if (sv.state == FINISHING && children_running(&sv.children, CHILD_CHECKPOINTER) == 0) {
-		state_set(DONE);
-		ev_break(sv.loop, EVBREAK_ALL);
-	}
+	if (sv.state == DRAINING && writers_are_gone())
+		start_finishing();
+	if (sv.state == FINISHING)
+		finish();
 }
 
 static void
@@ -248,7 +288,7 @@ on_hup(struct ev_loop *loop, ev_signal *w, int revents)
 	if (sv.has_terminal && !isatty(STDERR_FILENO))
 		on_stop(loop, w, revents);
 	else
-		reload_configuration(sv.config, &sv.children);
+		reload_configuration(sv.config, &sv.children, sv.state == RUNNING);
 }
 
 static void
@@ -265,15 +305,20 @@ on_status(struct ev_loop *loop, ev_signal *w, int revents)
 static void
 on_deadline(struct ev_loop *loop, ev_timer *w, int revents)
 {
-	(void)loop, (void)w, (void)revents;
-	diag_warn("processes did not leave in time: killing them",
-		  D_INT("workers", children_running(&sv.children, CHILD_WORKER)));
+	(void)revents;
+	sv.late = sv.deadlines++ > 0;
+	if (sv.late)
+		diag_warn("no time is left for the last checkpoint");
+	else if (sv.state == DRAINING)
+		diag_warn("processes did not leave in time: killing them",
+			  D_INT("workers", children_running(&sv.children, CHILD_WORKER)));
 	children_signal(&sv.children, CHILD_WORKER, SIGKILL);
 	children_signal(&sv.children, CHILD_CLEANER, SIGKILL);
-	if (sv.state == FINISHING)
+	if (sv.late)
 		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGKILL);
-	ev_timer_set(&sv.deadline, 0.3, 0);
-	ev_timer_start(sv.loop, &sv.deadline);
+	ev_timer_set(w, FINISH_DEADLINE_S, 0);
+	ev_timer_start(loop, w);
+	advance();
 }
 
 /* The checkpointer rings when the store is prepared; anybody who wakes after a time in which all slept. */

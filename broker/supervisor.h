@@ -24,6 +24,7 @@ enum exit_status {
 	EXIT_STATUS_USAGE = 2,            /* command line or configuration */
 	EXIT_STATUS_DIRECTORY_IN_USE = 3, /* another broker has the data directory */
 	EXIT_STATUS_PORT_IN_USE = 4,
+	EXIT_STATUS_DISK_FAILED = 5, /* a sync failed; look at the disk first */
 };
 
 /*

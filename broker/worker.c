@@ -214,10 +214,13 @@ on_before_sleep(struct ev_loop *loop, ev_prepare *watcher, int revents)
 	struct worker *w = watcher->data;
 
 	(void)loop, (void)revents;
-	do {
+	worker_work(w);
+	wakeup_sleep(&w->base.family->wakeup, w->base.slot);
+	while (has_work(w)) {
+		wakeup_awake(&w->base.family->wakeup, w->base.slot); /* who works is watched */
 		worker_work(w);
 		wakeup_sleep(&w->base.family->wakeup, w->base.slot);
-	} while (has_work(w));
+	}
 	leave_if_done(w);
 	if (!list_is_empty(&w->later))
 		ev_idle_start(w->base.loop, &w->again);

@@ -8,6 +8,7 @@
 #include "common/diag.h"
 #include "common/faultpoint.h"
 #include "storage/env.h"
+#include "storage/recovery.h"
 #include "storage/slots.h"
 
 static enum err
@@ -56,6 +57,8 @@ enum err
 checkpoint_begin(struct store *store, bool *due)
 {
 	struct checkpoint *c = &store->checkpoint;
+	if (atomic_load(&store->shared->disk_failed))
+		return ERR_KAFKA_STORAGE_ERROR;
 	CHECK(c->next_pin == NULL);
 	*due = !c->any || !is_newest(store, c->commit);
 	if (!*due)
@@ -101,11 +104,27 @@ open_side_file(struct store *store)
 	return e == ERR_NONE ? ckptfile_boot_id(c->next.boot_id) : e;
 }
 
+/*
+ * What the disk has is unknown from now on, except that it has the last checkpoint: another sync may well succeed,
+ * since the kernel takes for written what it could not write. First of all, so that nobody comes after us who believes
+ * it: neither our successor nor the next start.
+ */
+static void
+disk_failed(struct store *store)
+{
+	atomic_store(&store->shared->disk_failed, 1);
+	atomic_store(&store->shared->writes_ok, 0);
+	recovery_order(store->dir);
+}
+
 static enum err
 sync_and_record(struct store *store, bool clean)
 {
 	struct checkpoint *c = &store->checkpoint;
 	if (fdatasync(store->data_fd) != 0) {
+		int why = errno;
+		disk_failed(store);
+		errno = why;
 		diag_error("the disk failed", D_C("why", strerror(errno)), D_C("dir", store->dir));
 		return ERR_KAFKA_STORAGE_ERROR;
 	}
@@ -117,7 +136,9 @@ sync_and_record(struct store *store, bool clean)
 	c->next.page_bytes = store->page_bytes;
 	c->next.sequence++;
 	e = ckptfile_write(c->fd, c->older, &c->next);
-	if (e == ERR_NONE)
+	if (e != ERR_NONE)
+		disk_failed(store);
+	else
 		c->older = 1 - c->older;
 	return e;
 }

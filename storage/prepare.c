@@ -108,6 +108,8 @@ prepare_checkpointed(struct store *store)
 enum err
 store_prepare(struct store *store)
 {
+	if (atomic_load(&store->shared->disk_failed))
+		return ERR_KAFKA_STORAGE_ERROR;
 	lay_out_lock_table(store);
 	enum err e =
 	    store->durability == DURABILITY_STRICT ? prepare_strict(store) : prepare_checkpointed(store);

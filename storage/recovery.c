@@ -14,6 +14,8 @@
 #include "storage/ckptfile.h"
 #include "storage/store.h"
 
+#define FAILED_FILE "disk.failed"
+
 static int
 open_in(const char *dir, const char *name, int flags)
 {
@@ -23,7 +25,16 @@ open_in(const char *dir, const char *name, int flags)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	return open(path, flags | O_CLOEXEC);
+	return open(path, flags | O_CLOEXEC, 0660);
+}
+
+static bool
+is_ordered(const char *dir)
+{
+	int fd = open_in(dir, FAILED_FILE, O_RDONLY);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || errno != ENOENT;
 }
 
 /* *any: there is a whole slot; *due: it is to be put back. */
@@ -40,8 +51,18 @@ examine(const char *dir, struct ckpt_slot *slot, bool *any, bool *due)
 		return ERR_NONE;
 	char boot_id[BOOT_ID_BYTES];
 	enum err e = ckptfile_boot_id(boot_id);
-	*due = e == ERR_NONE && memcmp(boot_id, slot->boot_id, BOOT_ID_BYTES) != 0;
+	*due = e == ERR_NONE && (memcmp(boot_id, slot->boot_id, BOOT_ID_BYTES) != 0 || is_ordered(dir));
 	return e;
+}
+
+void
+recovery_order(const char *dir)
+{
+	int fd = open_in(dir, FAILED_FILE, O_WRONLY | O_CREAT);
+	if (fd < 0)
+		diag_error("cannot note that the disk failed", D_C("dir", dir), D_C("why", strerror(errno)));
+	else
+		close(fd);
 }
 
 bool
@@ -109,7 +130,9 @@ restore(const char *dir, const struct ckpt_slot *slot, bool *restored)
 		diag_error("cannot put the last checkpoint back", D_C("dir", dir),
 			   D_C("why", strerror(errno)));
 	else
-		diag_warn("the machine went down without a clean stop; back to the last checkpoint",
+		diag_warn(is_ordered(dir)
+			      ? "the disk failed when the store was last used; back to the last checkpoint"
+			      : "the machine went down without a clean stop; back to the last checkpoint",
 			  D_C("dir", dir), D_INT("commit", slot->commit));
 	if (fd >= 0)
 		close(fd);
@@ -139,6 +162,17 @@ remove_stillborn(const char *dir)
 	(void)unlink(path);
 }
 
+/* After it was put back, or where there is nothing to go back to. */
+static void
+obeyed(const char *dir)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, FAILED_FILE);
+	if (n > 0 && (size_t)n < sizeof(path) && unlink(path) != 0 && errno != ENOENT)
+		diag_warn("cannot remove a file that is needed no longer", D_C("path", path),
+			  D_C("why", strerror(errno)));
+}
+
 enum err
 store_recover(const char *dir, bool *restored)
 {
@@ -152,7 +186,9 @@ store_recover(const char *dir, bool *restored)
 		remove_stillborn(dir);
 	if (e == ERR_NONE && backup_is_unfinished(dir))
 		return ERR_KAFKA_STORAGE_ERROR;
-	if (e != ERR_NONE || !due)
-		return e;
-	return restore(dir, &slot, restored);
+	if (e == ERR_NONE && due)
+		e = restore(dir, &slot, restored);
+	if (e == ERR_NONE)
+		obeyed(dir);
+	return e;
 }

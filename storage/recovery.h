@@ -7,6 +7,7 @@
  *	no slot, or a clean one   nothing: the file is as it was closed
  *	this boot's               nothing, ever: the page cache is newer than the disk; processes died, the
  *	                          machine did not
+ *	                          (unless a sync had failed: then as below)
  *	an earlier boot's         the file is a mixture: the slot's meta pages are put back, which makes it
  *	                          that snapshot
  *
@@ -22,5 +23,11 @@
 #include <stdbool.h>
 
 bool recovery_is_due(const char *dir);
+
+/*
+ * A sync of this store failed: the next start, in the same boot or not, is to go back to the last checkpoint. Kept as
+ * a file DIR/disk.failed, which need not be durable, since after a reboot that happens anyway.
+ */
+void recovery_order(const char *dir);
 
 #endif

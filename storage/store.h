@@ -68,6 +68,7 @@ struct store_shared {
 	_Atomic uint64_t catalog_commit; /* newest commit that changes topics; set before it commits */
 	_Atomic uint32_t writes_ok;      /* 0: no checkpointer holds its pin, writers wait or refuse */
 	_Atomic int32_t pinner;          /* pid of the checkpointer */
+	_Atomic uint32_t disk_failed;    /* a sync did: nothing is called durable any more by this broker */
 	_Atomic uint32_t disk_full;      /* appends are refused, all that frees space goes on */
 	_Atomic uint64_t room_bytes;     /* estimate of what still fits, for metrics */
 	_Atomic uint32_t last_writer;    /* slot of who committed last, for fairness */

@@ -185,8 +185,11 @@ publish_strict(struct store *store, uint64_t commit, bool synced)
 {
 	if (!synced && !store_is_durable(store, commit)) {
 		enum err e = env_error(store, mdb_env_sync(store->env, 1), "sync");
-		if (e != ERR_NONE)
+		if (e != ERR_NONE) {
+			atomic_store(&store->shared->disk_failed, 1);
+			atomic_store(&store->shared->writes_ok, 0);
 			return e;
+		}
 	}
 	raise_to(&store->shared->durable, commit);
 	return ERR_NONE;

@@ -28,7 +28,12 @@
 
 /* --- a disk that fails ------------------------------------------------------------------------------- */
 
-#define TOLD_BY "FORKA_TEST_DISK_ERROR" /* a file: while it is there, syncs of data.mdb fail */
+/*
+ * A file: if it is there, the next sync of data.mdb takes a while and fails, and it is there no longer. So the one after
+ * that succeeds, as with a kernel that has given up what it could not write. Meanwhile FILE.failing is there.
+ */
+#define TOLD_BY  "FORKA_TEST_DISK_ERROR"
+#define TAKES_US 300000
 
 static int left; /* calls until the one that fails; 0: none will */
 static bool fired;
@@ -58,12 +63,25 @@ is_told(int fd)
 	return file != NULL && access(file, F_OK) == 0 && is_open_on(fd, "/data.mdb");
 }
 
+static void
+fail_slowly(void)
+{
+	char failing[PATH_MAX];
+	const char *file = getenv(TOLD_BY);
+	snprintf(failing, sizeof(failing), "%s.failing", file);
+	CHECK(rename(file, failing) == 0);
+	usleep(TAKES_US);
+}
+
 static int
 sync_or_fail(int fd, const char *name)
 {
 	int (*f)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-	if (!is_time() && !is_told(fd))
+	bool told = is_told(fd);
+	if (!is_time() && !told)
 		return f(fd);
+	if (told)
+		fail_slowly();
 	errno = EIO;
 	return -1;
 }
@@ -109,7 +127,7 @@ commit_one(struct store_fixture *f, const struct topic *t)
 	return commit;
 }
 
-/* A process that tries again is ended before it can say that all is well. */
+/* Whoever tries again, though this time the disk would say yes, is refused: also a successor. */
 static void
 another_try_is_the_end(struct store_fixture *f)
 {
@@ -117,12 +135,13 @@ another_try_is_the_end(struct store_fixture *f)
 	uint64_t before = durable(f);
 	pid_t child = fork();
 	if (child == 0) {
-		signal(SIGABRT, SIG_DFL);
-		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
-		_exit(store_checkpoint(f->store) == ERR_NONE ? 0 : 1);
+		bool refused = store_checkpoint(f->store) != ERR_NONE && store_finish(f->store) != ERR_NONE &&
+			       store_prepare(f->store) != ERR_NONE;
+		_exit(refused ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_int_equal(status, 0);
+	assert_int_equal(atomic_load(&f->shared->writes_ok), 0);
 	assert_int_equal(durable(f), before);
 }
 
@@ -239,37 +258,138 @@ wait_for_end(struct live_broker *b)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Records of which nobody can know whether they are on disk are acknowledged to nobody. */
+/* A broker that is this very program, so that its disk fails when it is told so. */
+struct faulty {
+	char *dir, *fault, *before; /* before: what BROKER was */
+	struct live_broker b;
+};
+
+static struct faulty
+faulty_start(void)
+{
+	struct faulty f = { .dir = test_dir_make() };
+	char self[PATH_MAX] = "";
+	f.fault = strdup(test_path(f.dir, "fault"));
+	f.before = getenv("BROKER") != NULL ? strdup(getenv("BROKER")) : NULL;
+	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	setenv("BROKER", self, 1);
+	setenv(TOLD_BY, f.fault, 1);
+	f.b = live_broker_start(f.dir, "-w", "2", NULL);
+	return f;
+}
+
+static void
+faulty_end(struct faulty *f)
+{
+	unsetenv(TOLD_BY);
+	if (f->before != NULL)
+		setenv("BROKER", f->before, 1);
+	free(f->before);
+	free(f->fault);
+	test_dir_remove(f->dir);
+}
+
+static struct produce_response_partition_response *
+produce(struct client *c)
+{
+	struct produce_response_partition_response *answer =
+	    client_produce(c, "t", 0, -1, client_batch(&c->arena, 1, 100));
+	assert_int_equal(answer->error_code, ERR_NONE);
+	return answer;
+}
+
+/* A record that is acknowledged, and one whose sync will fail. */
+static struct client
+produce_two(struct faulty *f)
+{
+	struct client c = client_connect(f->b.port);
+	client_create_topic(&c, "t", 1);
+	assert_int_equal(produce(&c)->base_offset, 0);
+	test_file_write(f->fault, "now");
+	client_send_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 100));
+	return c;
+}
+
+/*
+ * Records of which nobody can know whether they are on disk are acknowledged to nobody. The next start, in the same
+ * boot, does not believe the page cache either: it goes back to the last checkpoint.
+ */
 static void
 a_broker_whose_disk_fails_stops_and_says_why(void **state)
 {
 	(void)state;
-	char *dir = test_dir_make(), self[PATH_MAX] = "", *fault = strdup(test_path(dir, "fault"));
-	const char *broker = getenv("BROKER");
-	char *before = broker != NULL ? strdup(broker) : NULL;
-	assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
-	setenv("BROKER", self, 1);
-	setenv(TOLD_BY, fault, 1);
-	struct live_broker b = live_broker_start(dir, "-w", "2", NULL);
+	struct faulty f = faulty_start();
+	struct client c = produce_two(&f);
+	assert_int_equal(wait_for_end(&f.b), EXIT_STATUS_DISK_FAILED);
+	assert_true(client_is_closed(&c)); /* without an answer */
+	assert_int_equal(live_broker_said(&f.b, "the disk failed why="), 1);
+	assert_int_equal(live_broker_said(&f.b, "the disk cannot be trusted any more"), 1);
+	client_close(&c);
+	for (int64_t offset = 1; offset <= 2;
+	     offset++) { /* a new disk, a new try; and another, which believes it */
+		f.b = live_broker_start(f.dir, "-w", "1", NULL);
+		assert_int_equal(live_broker_said(&f.b, "the disk failed when the store was last used"),
+				 2 - offset);
+		c = client_connect(f.b.port);
+		assert_int_equal(produce(&c)->base_offset, offset);
+		client_close(&c);
+		assert_int_equal(live_broker_stop(&f.b), 0);
+	}
+	faulty_end(&f);
+}
+
+/* A successor's sync would succeed, and the answer that waits be sent. */
+static void
+nor_is_it_believed_while_the_broker_stops(void **state)
+{
+	(void)state;
+	struct faulty f = faulty_start();
+	struct client c = produce_two(&f);
+	char *failing = strdup(test_path(f.dir, "fault.failing"));
+	for (int i = 0; access(failing, F_OK) != 0; i++) {
+		assert_true(i < 10000);
+		usleep(1000);
+	}
+	assert_int_equal(live_broker_stop(&f.b), EXIT_STATUS_DISK_FAILED);
+	assert_true(client_is_closed(&c));
+	client_close(&c);
+	free(failing);
+	faulty_end(&f);
+}
+
+/* --- the last checkpoint -------------------------------------------------------------------------------- */
+
+/* Of the newest whole slot, or -1. */
+static int
+is_clean(const char *dir)
+{
+	struct ckpt_slot slot;
+	int fd = open(test_path(dir, "data/ckpt"), O_RDONLY), at = fd >= 0 ? ckptfile_newest(fd, &slot) : -1;
+	if (fd >= 0)
+		close(fd);
+	return at >= 0 ? slot.clean : -1;
+}
+
+/* Its maker has died again and again, and the next one would have to wait; but the broker is to stop now. */
+static void
+status_0_means_that_there_was_a_last_checkpoint(void **state)
+{
+	(void)state;
+	char *dir = test_dir_make();
+	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "log.flush.interval.ms=600000", NULL);
 	struct client c = client_connect(b.port);
 	client_create_topic(&c, "t", 1);
-	assert_int_equal(client_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 100))->error_code,
-			 ERR_NONE);
-	test_file_write(fault, "now");
-	client_send_produce(&c, "t", 0, -1, client_batch(&c.arena, 1, 100));
-	assert_int_equal(wait_for_end(&b), EXIT_STATUS_FAILED);
-	assert_true(client_is_closed(&c)); /* without an answer */
-	assert_int_equal(live_broker_said(&b, "the disk failed"), 1);
-	assert_int_equal(live_broker_said(&b, "the disk cannot be trusted any more"), 1);
+	for (int i = 0; i < 4; i++) {
+		pid_t pid = live_broker_process(&b, "checkpointer");
+		assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 100))->error_code,
+				 ERR_NONE);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		if (i < 3)
+			live_broker_successor(&b, "checkpointer", pid);
+	}
 	client_close(&c);
-	unlink(fault);
-	b = live_broker_start(dir, "-w", "1", NULL); /* a new disk, a new try */
 	assert_int_equal(live_broker_stop(&b), 0);
-	unsetenv(TOLD_BY);
-	if (before != NULL)
-		setenv("BROKER", before, 1);
-	free(before);
-	free(fault);
+	assert_int_equal(is_clean(dir), 1);
 	test_dir_remove(dir);
 }
 
@@ -294,6 +414,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(nobody_writes_where_the_first_checkpoint_failed),
 		cmocka_unit_test(a_failed_last_checkpoint_is_not_clean),
 		cmocka_unit_test(a_broker_whose_disk_fails_stops_and_says_why),
+		cmocka_unit_test(nor_is_it_believed_while_the_broker_stops),
+		cmocka_unit_test(status_0_means_that_there_was_a_last_checkpoint),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
