@@ -118,17 +118,9 @@ disk_failed(struct store *store)
 }
 
 static enum err
-sync_and_record(struct store *store, bool clean)
+record(struct store *store, bool clean)
 {
 	struct checkpoint *c = &store->checkpoint;
-	if (fdatasync(store->data_fd) != 0) {
-		int why = errno;
-		disk_failed(store);
-		errno = why;
-		diag_error("the disk failed", D_C("why", strerror(errno)), D_C("dir", store->dir));
-		return ERR_KAFKA_STORAGE_ERROR;
-	}
-	FAULT_POINT("checkpoint.synced");
 	enum err e = open_side_file(store);
 	if (e != ERR_NONE)
 		return e;
@@ -136,10 +128,24 @@ sync_and_record(struct store *store, bool clean)
 	c->next.page_bytes = store->page_bytes;
 	c->next.sequence++;
 	e = ckptfile_write(c->fd, c->older, &c->next);
+	if (e == ERR_NONE)
+		c->older = 1 - c->older;
+	return e;
+}
+
+static enum err
+sync_and_record(struct store *store, bool clean)
+{
+	if (fdatasync(store->data_fd) != 0) {
+		int why = errno;
+		disk_failed(store);
+		diag_error("the disk failed", D_C("why", strerror(why)), D_C("dir", store->dir));
+		return ERR_KAFKA_STORAGE_ERROR;
+	}
+	FAULT_POINT("checkpoint.synced");
+	enum err e = record(store, clean);
 	if (e != ERR_NONE)
 		disk_failed(store);
-	else
-		c->older = 1 - c->older;
 	return e;
 }
 

@@ -128,4 +128,4 @@ def stopping():
             if expected == 0:
                 equal(frames.produced(connection.receive()[1])[0], 0, "the answer")
             else:
-                assert "did not leave in time" in log, log
+                assert "no time is left for the last checkpoint" in log, log
