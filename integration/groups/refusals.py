@@ -48,7 +48,7 @@ def two_members(group, **options):
 
 def goes_on(group, **options):
     """A newcomer gets its share, alone or with those who are there, commits, and leaves; nobody is left after a while."""
-    c, deadline, member = Client(), time.monotonic() + 10, ""
+    c, deadline, member = Client(), time.monotonic() + 10 * patience.factor(), ""
     while True:
         assert time.monotonic() < deadline, f"{group} is stuck: {c.describe(group)}"
         m = c.joined(group, member=member, **{**SHORT, **options})
