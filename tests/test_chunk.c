@@ -139,6 +139,9 @@ static void
 test_no_memory_changes_nothing(void **state)
 {
 	(void)state;
+#ifdef FORKA_SANITIZED
+	skip(); /* its malloc() reports such a size as an error and ends the program */
+#endif
 	struct chunk_pool pool = { 0 };
 	struct chunk *c = half_parsed(&pool);
 	assert_null(chunk_with_room(&pool, c, PTRDIFF_MAX));
