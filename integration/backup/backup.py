@@ -178,11 +178,19 @@ def catch(process, directory):
     return os.path.exists(unfinished) and not os.path.exists(os.path.join(directory, "data.mdb"))
 
 
+def heed_signals():
+    """Who is started in the background by a shell inherits SIGINT as ignored, and a backup leaves what is ignored so."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def caught(broker, parent, *flags):
     """(process, directory) of a backup that was stopped half-way."""
     for attempt in range(20):
         directory = tempfile.mkdtemp(dir=parent)
-        process = subprocess.Popen(command(broker, directory, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command(broker, directory, *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals
+        )
         if catch(process, directory):
             return process, directory
         process.kill()
