@@ -225,9 +225,11 @@ void
 connection_update(struct connection *c)
 {
 	struct ev_loop *loop = c->worker->base.loop;
-	bool starved = connection_is_starved(c);
+	bool may = may_read(c);
 
-	if (may_read(c) && !starved)
+	if (!may)
+		list_remove(&c->in_starved); /* it is not memory that it waits for */
+	if (may && !connection_is_starved(c))
 		ev_io_start(loop, &c->readable);
 	else
 		ev_io_stop(loop, &c->readable);
@@ -345,6 +347,8 @@ room_wanted(const struct connection *c)
 	size_t trusted = worker_is_tight(c->worker) ? TIGHT_FRAME : TRUSTED_FRAME;
 	if (frame <= trusted || frame <= have * 2)
 		return frame;
+	if (chunk->used < chunk->cap)
+		return have + 1; /* what there is; only a full chunk is moved, not with every packet */
 	return have * 2 > trusted ? have * 2 : trusted;
 }
 
@@ -399,7 +403,7 @@ receive(struct connection *c)
 	ssize_t n = recv(c->fd, chunk->data + chunk->used, chunk->cap - chunk->used, 0);
 	if (n > 0) {
 		chunk->used += (size_t)n;
-		c->received += (uint64_t)n;
+		c->moved += (uint64_t)n;
 		connection_stays_active(c);
 		return;
 	}

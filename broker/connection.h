@@ -68,10 +68,10 @@ struct connection {
 	int64_t pending_since_ms; /* monotonic: when the socket began to refuse */
 	ev_io readable, writable;
 	int64_t active_ms; /* monotonic: when bytes last came */
-	uint64_t received; /* bytes so far */
+	uint64_t moved;    /* bytes so far: received, or answers' that were pending and are taken */
 	struct {
 		int64_t ms; /* monotonic; 0: nothing is watched */
-		uint64_t received;
+		uint64_t moved;
 	} pace; /* while memory is short, and this request half there: since when, from how many bytes on */
 	uint64_t id; /* for diagnostics */
 	int fd;

@@ -134,6 +134,7 @@ send_pending(struct connection *c)
 		return;
 	}
 	connection_stays_active(c);
+	c->moved += (uint64_t)n;
 	c->worker->pending_bytes -= (size_t)n;
 	buf_consume(&c->pending, (size_t)n);
 	if (buf_len(&c->pending) == 0)

@@ -50,10 +50,24 @@ worker_is_full(const struct worker *w)
 	return w->chunks.bytes > budget(w) / 8 * 3;
 }
 
+/*
+ * Half requests alone hold more than half. What calls hold does not count, they are being served; nor does what the two
+ * hold that go on all the same: it is to grow.
+ */
 static bool
 is_overfull(const struct worker *w)
 {
-	return w->chunks.bytes > budget(w) / 2;
+	size_t held = 0;
+
+	if (w->chunks.bytes <= budget(w) / 2)
+		return false;
+	LIST_EACH (&w->connections, it) {
+		const struct connection *c = LIST_OF(it, struct connection, in_worker);
+		if (c->chunk != NULL && !c->internal && !c->doomed && w->starved.next != &c->in_starved &&
+		    w->beginners.next != &c->in_starved)
+			held += c->chunk->cap;
+	}
+	return held > budget(w) / 2;
 }
 
 bool
@@ -355,20 +369,21 @@ on_leave(void *arg)
 	ev_timer_start(w->base.loop, &enough);
 }
 
-/* Half a request is there, and in STALLED_MS hardly anything was added. */
+/* Half a request is there, and in STALLED_MS hardly anything was added; or taken of the answers that are unsent. */
 static bool
 is_stalled(struct connection *c, int64_t now)
 {
-	if (c->chunk == NULL || c->internal ||
-	    !ev_is_active(&c->readable)) { /* or it is we who do not read */
+	bool is_its_turn = ev_is_active(&c->readable) || buf_len(&c->pending) > 0;
+
+	if (c->chunk == NULL || c->internal || !is_its_turn) {
 		c->pace.ms = 0;
 		return false;
 	}
 	if (c->pace.ms != 0 && now - c->pace.ms < STALLED_MS)
 		return false;
-	bool stalled = c->pace.ms != 0 && c->received - c->pace.received < STALLED_BYTES;
+	bool stalled = c->pace.ms != 0 && c->moved - c->pace.moved < STALLED_BYTES;
 	c->pace.ms = now;
-	c->pace.received = c->received;
+	c->pace.moved = c->moved;
 	return stalled;
 }
 

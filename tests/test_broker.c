@@ -2,6 +2,7 @@
  * The real broker, seen through sockets: order, waiting, waking, dying. Broad coverage by real clients is in
  * integration/.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,6 +424,61 @@ test_waiting_fetches_leave_room_for_others(void **state)
 	assert_int_equal(live_broker_stop(&b), 0);
 }
 
+/* Whatever there is to send and is taken now. */
+static size_t
+push(const struct client *c, const uint8_t *at, size_t n)
+{
+	ssize_t sent = send(c->fd, at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	assert_true(sent > 0 || errno == EAGAIN);
+	return sent > 0 ? (size_t)sent : 0;
+}
+
+/* Thirty requests that take nearly the whole budget each, at once: nobody who goes on is closed. */
+static void
+test_large_requests_of_many_at_once(void **state)
+{
+	(void)state;
+	enum { CLIENTS = 30, BYTES = 1000000, SLICE = 65536 };
+	static uint8_t request[BYTES] = { (BYTES - 4) >> 24,
+					  (BYTES - 4) >> 16 & 255,
+					  (BYTES - 4) >> 8 & 255,
+					  (BYTES - 4) & 255,
+					  0,
+					  18,
+					  0,
+					  0,
+					  0,
+					  0,
+					  0,
+					  1,
+					  0xff,
+					  0xff };
+	static struct client c[CLIENTS];
+	size_t sent[CLIENTS] = { 0 }, all = 0;
+	struct live_broker b =
+	    live_broker_start(dir, "-w", "1", "-o", "queued.max.request.bytes=1048576", NULL);
+
+	for (int i = 0; i < CLIENTS; i++)
+		c[i] = client_connect(b.port);
+	for (int64_t until_ms = clock_monotonic_ms() + test_patience_ms(20000); all < CLIENTS * BYTES;) {
+		assert_true(clock_monotonic_ms() < until_ms);
+		for (int i = 0; i < CLIENTS; i++) {
+			size_t left = BYTES - sent[i];
+			size_t n = left > 0 ? push(&c[i], request + sent[i], left < SLICE ? left : SLICE) : 0;
+			sent[i] += n;
+			all += n;
+		}
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		uint8_t answer[10];
+		assert_int_equal(recv(c[i].fd, answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
+		assert_memory_equal(answer + 4, "\0\0\0\1\0\0", 6);
+		client_close(&c[i]);
+	}
+	assert_int_equal(live_broker_stop(&b), 0);
+}
+
 static long
 voluntary_switches(pid_t pid)
 {
@@ -577,6 +633,7 @@ main(void)
 		LIVE(test_what_a_flush_parks_is_announced),
 		LIVE(test_sigterm_for_everybody_at_once),
 		LIVE(test_waiting_fetches_leave_room_for_others),
+		LIVE(test_large_requests_of_many_at_once),
 		LIVE(test_an_idle_broker_sleeps_and_wakes),
 		LIVE(test_half_closed_clients_get_their_answers),
 		LIVE(test_a_refused_client_waits_for_nothing),

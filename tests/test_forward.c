@@ -304,6 +304,62 @@ test_a_turn_ends_in_time(void **state)
 	ws->config.workers = 2;
 }
 
+static struct connection *
+newest_connection(struct worker *w)
+{
+	return LIST_OF(w->connections.prev, struct connection, in_worker);
+}
+
+/* As one goes on that may send a large request: it is moved a few times, not with each packet. */
+static void
+test_a_growing_request_is_seldom_moved(void **state)
+{
+	(void)state;
+	static const uint8_t size[] = { 0, 0x80, 0, 0 }, packet[8192];
+	struct client a = connect_to_other();
+	const struct chunk *before = NULL;
+	int moves = 0;
+
+	client_send_raw(&a, size, sizeof(size));
+	for (int i = 0; i < 500; i++) {
+		client_send_raw(&a, packet, sizeof(packet));
+		workers_turn(ws);
+		const struct connection *c = newest_connection(ws->at[0]);
+		assert_non_null(c->chunk);
+		moves += c->chunk != before;
+		before = c->chunk;
+	}
+	assert_in_range(moves, 2, 6);
+	client_close(&a);
+}
+
+/* Memory is short. The first of those that wait for it does not read its answers: the others do not wait for that. */
+static void
+test_who_does_not_read_does_not_wait_for_memory(void **state)
+{
+	(void)state;
+	static const uint8_t ask[] = { 0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff };
+	static uint8_t many[sizeof(ask) * 1000 + 1];
+	struct worker *w = ws->at[0];
+	struct client a = connect_to_other();
+
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = ask[i % sizeof(ask)];
+	client_send_raw(&a, many, 1);
+	workers_turn(ws);
+	struct connection *c = newest_connection(w);
+	w->chunks.bytes += (size_t)ws->config.queued_max_bytes; /* others' */
+	client_send_raw(&a, many + 1, sizeof(many) - 1);
+	for (int i = 0; i < 10000 && buf_len(&c->pending) == 0; i++) {
+		send(a.fd, many + 1, sizeof(many) - 1, MSG_DONTWAIT);
+		workers_turn(ws);
+	}
+	assert_true(buf_len(&c->pending) > 0);
+	assert_true(list_is_empty(&w->starved) && list_is_empty(&w->beginners));
+	w->chunks.bytes -= (size_t)ws->config.queued_max_bytes;
+	client_close(&a);
+}
+
 /* Nor does one that asks for a great answer many times at once have more than one of them made. */
 static void
 test_one_great_answer_at_a_time(void **state)
@@ -741,6 +797,8 @@ main(void)
 		T(who_waits_holds_no_memory_of_requests),
 		T(what_a_dead_worker_sent_is_not_begun),
 		T(a_turn_ends_in_time),
+		T(a_growing_request_is_seldom_moved),
+		T(who_does_not_read_does_not_wait_for_memory),
 		T(one_great_answer_at_a_time),
 		T(large_requests_and_answers),
 		T(an_owner_that_does_not_read),

@@ -14,7 +14,7 @@ from frames import FETCH, METADATA, PRODUCE, frame, header
 from harness import patience, procs
 from harness.cases import case, equal, eventually, note
 from harness.wire import API_VERSIONS, Connection
-from log import SIZE, Log
+from log import SIZE, Log, batches
 from machine import Limited
 
 MB = 1 << 20
@@ -134,6 +134,28 @@ def halves():
         # Half the budget, the head of the queue's request, which is moved as it grows, and what each connection costs.
         neighbour.judge(most_mb=QUEUED / MB / 2 + 3 * 10 + 8, most_s=5)
         close(held)
+
+
+@case("50 clients with pipelines of great Produces, in memory for two or three of them: all are served, nobody is cut off", 30)
+def pipelines():
+    with Limited(workers=1, options=["-o", f"queued.max.request.bytes={MB}"]) as broker:
+        Log(broker, "t")
+        body = frames.produce_body("t", batches()[0])
+        out = b"".join(frame(header(PRODUCE, 7, i) + body) for i in range(4))
+        left = {c: out for c in connections(broker, 50)}
+        clients, ends = list(left), time.monotonic() + 10 * patience.factor()
+        while left:
+            assert time.monotonic() < ends, f"{len(left)} of 50 have not sent all"
+            _, ready, _ = select.select([], [c.socket for c in left], [], 1)
+            for c in [c for c in left if c.socket in ready]:
+                left[c] = left[c][c.socket.send(left[c][: 1 << 16]) :]
+                if not left[c]:
+                    del left[c]
+        for c in clients:
+            c.socket.settimeout(10)
+            equal([struct.unpack(">i", c.receive()[:4])[0] for _ in range(4)], [0, 1, 2, 3], "the answers' order")
+        assert "no memory left" not in broker.log()
+        close(clients)
 
 
 @case("200 clients that ask again and again and read nothing: memory has a bound, others are served", 60)
