@@ -153,7 +153,7 @@ def pipelines():
                     del left[c]
         for c in clients:
             c.socket.settimeout(10)
-            equal([struct.unpack(">i", c.receive()[:4])[0] for _ in range(4)], [0, 1, 2, 3], "the answers' order")
+            equal([c.receive()[0] for _ in range(4)], [0, 1, 2, 3], "the answers' order")
         assert "no memory left" not in broker.log()
         close(clients)
 
