@@ -151,14 +151,28 @@ feed(struct list *waiting)
 	}
 }
 
-/* Those that began while there was no room have taken what was left, too. One of those that wait gives way. */
+/* One that does not read its answers; else the first of those that wait for another. */
+static struct connection *
+who_gives_way(struct worker *w)
+{
+	LIST_EACH (&w->connections, it) {
+		struct connection *c = LIST_OF(it, struct connection, in_worker);
+		if (c->chunk != NULL && buf_len(&c->pending) > 0 && !c->doomed && !c->internal)
+			return c;
+	}
+	if (list_is_empty(&w->starved) || w->starved.next->next == &w->starved)
+		return NULL;
+	struct connection *c = LIST_OF(w->starved.next->next, struct connection, in_starved);
+	return c->doomed || c->chunk == NULL ? NULL : c;
+}
+
+/* Those that began while there was no room have taken what was left, too. */
 static void
 shed_half_requests(struct worker *w)
 {
-	if (!is_overfull(w) || list_is_empty(&w->starved) || w->starved.next->next == &w->starved)
-		return;
-	struct connection *c = LIST_OF(w->starved.next->next, struct connection, in_starved);
-	if (c->doomed || c->chunk == NULL)
+	struct connection *c = is_overfull(w) ? who_gives_way(w) : NULL;
+
+	if (c == NULL)
 		return;
 	diag_warn("connection closed: half a request, and no memory left for the rest of it",
 		  D_INT("connection", c->id), D_C("client", c->peer));
