@@ -118,24 +118,9 @@ disk_failed(struct store *store)
 }
 
 static enum err
-record(struct store *store, bool clean)
-{
-	struct checkpoint *c = &store->checkpoint;
-	enum err e = open_side_file(store);
-	if (e != ERR_NONE)
-		return e;
-	c->next.clean = clean;
-	c->next.page_bytes = store->page_bytes;
-	c->next.sequence++;
-	e = ckptfile_write(c->fd, c->older, &c->next);
-	if (e == ERR_NONE)
-		c->older = 1 - c->older;
-	return e;
-}
-
-static enum err
 sync_and_record(struct store *store, bool clean)
 {
+	struct checkpoint *c = &store->checkpoint;
 	if (fdatasync(store->data_fd) != 0) {
 		int why = errno;
 		disk_failed(store);
@@ -143,9 +128,17 @@ sync_and_record(struct store *store, bool clean)
 		return ERR_KAFKA_STORAGE_ERROR;
 	}
 	FAULT_POINT("checkpoint.synced");
-	enum err e = record(store, clean);
+	enum err e = open_side_file(store);
+	if (e != ERR_NONE)
+		return e; /* no room for it, perhaps: nothing was promised by it yet */
+	c->next.clean = clean;
+	c->next.page_bytes = store->page_bytes;
+	c->next.sequence++;
+	e = ckptfile_write(c->fd, c->older, &c->next);
 	if (e != ERR_NONE)
 		disk_failed(store);
+	else
+		c->older = 1 - c->older;
 	return e;
 }
 
