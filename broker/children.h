@@ -67,13 +67,12 @@ int64_t children_spawn(struct children *c);
 int children_wait(struct children *c, int *status);
 void children_signal(const struct children *c, enum child_kind kind, int signal_number);
 void children_want(struct children *c, enum child_kind kind, bool wanted);
+/* Whoever of this kind waits for his turn to be started again waits no longer. */
+void children_hurry(struct children *c, enum child_kind kind);
 
 /* The processes' mains: never return. */
 _Noreturn void worker_main(struct family *family, int slot);
 _Noreturn void checkpointer_main(struct family *family, int slot);
 _Noreturn void cleaner_main(struct family *family, int slot);
-
-/* Whoever of this kind waits for his turn to be started again waits no longer. */
-void children_hurry(struct children *c, enum child_kind kind);
 
 #endif

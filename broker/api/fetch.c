@@ -12,8 +12,8 @@
  * always full.
  *
  * A request that names a partition twice is refused as a whole, before anything is read: else 16 MB of it could have
- * one partition read a million times. Kafka collapses such entries into one. No client sends them: each builds its
- * request from a map or a list of the partitions that it consumes (a topic may come several times: Java's does).
+ * one partition read a million times. Kafka collapses such entries into one. Java's client builds its request
+ * from a map, so it cannot send them. (A topic may come several times: Java's does.)
  *
  * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was
  * asked for.
