@@ -37,7 +37,11 @@ func franzJoin(_ context.Context, l *ledger, o joining) (*member, error) {
 	told := func(f func([]int32)) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) { f(partitions[o.topic]) }
 	}
-	c, err := kgo.NewClient(append(franzGroupOptions(o), kgo.Dialer(wire.dial), kgo.OnPartitionsAssigned(told(m.take)),
+	taken := func(_ context.Context, c *kgo.Client, partitions map[string][]int32) {
+		_, generation := c.GroupMetadata()
+		m.take(generation, partitions[o.topic])
+	}
+	c, err := kgo.NewClient(append(franzGroupOptions(o), kgo.Dialer(wire.dial), kgo.OnPartitionsAssigned(taken),
 		kgo.OnPartitionsRevoked(told(m.give)), kgo.OnPartitionsLost(told(m.lose)))...)
 	if err != nil {
 		return nil, err

@@ -51,8 +51,9 @@ func (l *ledger) check() error {
 type member struct {
 	name   string
 	ledger *ledger
-	told   int // how often it was given or lost something
-	taken  int // how many partitions were taken from it
+	told   int   // how often it was given or lost something
+	taken  int   // how many partitions were taken from it
+	joined int32 // the group's generation that it was told of last
 	failed error
 	deaf   bool   // cut off: whatever it still does is nobody's business
 	leave  func() // close the client in good order
@@ -68,12 +69,13 @@ func (m *member) heard() bool {
 	return !m.deaf
 }
 
-func (m *member) take(partitions []int32) {
+func (m *member) take(generation int32, partitions []int32) {
 	if !m.heard() {
 		return
 	}
 	defer m.ledger.mu.Unlock()
 	m.told++
+	m.joined = generation
 	for _, p := range partitions {
 		if other := m.ledger.owner[p]; other != nil {
 			m.ledger.complain("%s was given %d, which %s still had", m.name, p, other.name)
@@ -195,4 +197,17 @@ func shares(members []*member) (out []map[int32]bool) {
 		out = append(out, share)
 	}
 	return out
+}
+
+// inOneGeneration is whether all were told of the same generation of the group.
+func inOneGeneration(members []*member) bool {
+	l := members[0].ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range members {
+		if m.joined != members[0].joined {
+			return false
+		}
+	}
+	return true
 }

@@ -38,11 +38,13 @@ type saramaMember struct {
 }
 
 func (m saramaMember) Setup(s sarama.ConsumerGroupSession) error {
-	m.take(s.Claims()[m.topic])
+	m.take(s.GenerationID(), s.Claims()[m.topic])
 	return nil
 }
 
+// Cleanup commits what was marked while more was waiting: this client lets go of it otherwise.
 func (m saramaMember) Cleanup(s sarama.ConsumerGroupSession) error {
+	s.Commit()
 	m.give(s.Claims()[m.topic])
 	return nil
 }

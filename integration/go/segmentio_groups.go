@@ -46,7 +46,7 @@ func segmentioJoin(_ context.Context, l *ledger, o joining) (*member, error) {
 			for _, a := range g.Assignments[o.topic] {
 				mine = append(mine, int32(a.ID))
 			}
-			m.take(mine)
+			m.take(g.ID, mine)
 			var one sync.Mutex
 			for _, a := range g.Assignments[o.topic] {
 				g.Start(func(ctx context.Context) { segmentioPartition(ctx, m, &one, g, dialer, o, a) })
