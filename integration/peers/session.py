@@ -18,6 +18,7 @@ from brokers import Watch, java
 LOAD_TIMEOUT_S = 320
 SETTLE_S = 60  # at most
 QUIET_CPU = 0.05  # of a processor, by which a broker with nothing to do is known
+QUIET_DISK = 0.05  # of the time, that a disk which nobody needs is busy with something
 
 
 class Failed(Exception):
@@ -96,16 +97,21 @@ class Session:
         return java(self.jars, main, *map(str, arguments))
 
     def settle(self):
-        """Wait until nobody works off what the load before has left: files to delete, pages to write."""
-        if self.brokers:
-            subprocess.run(["sync", "-f", self.brokers[0].folder], check=False)
+        """
+        Wait until nobody works off what the load before has left: pages to write, files to delete, which Kafka
+        begins a second after it was asked to (brokers.py).
+        """
+        if not self.brokers:
+            return
+        folder, quiet = self.brokers[0].folder, 0
+        subprocess.run(["sync", "-f", folder], check=False)
         deadline = time.monotonic() + SETTLE_S
-        while time.monotonic() < deadline:
-            before = [broker.cpu_s() for broker in self.brokers]
+        while quiet < 6 and time.monotonic() < deadline:
+            cpu, disk = [broker.cpu_s() for broker in self.brokers], disk_busy_s(folder)
             time.sleep(0.2)
-            used = [broker.cpu_s() - was for broker, was in zip(self.brokers, before)]
-            if all(s < QUIET_CPU * 0.2 + 0.01 for s in used):
-                return
+            used = [broker.cpu_s() - was for broker, was in zip(self.brokers, cpu)]
+            is_quiet = all(s < QUIET_CPU * 0.2 + 0.01 for s in used) and disk_busy_s(folder) - disk < QUIET_DISK * 0.2
+            quiet = quiet + 1 if is_quiet else 0
 
     @contextlib.contextmanager
     def topic(self, broker, partitions):
@@ -114,6 +120,16 @@ class Session:
         self.run(self.program("raw", "create", "-b", broker.bootstrap, "-t", name, "-p", partitions))
         yield name
         self.run(self.program("raw", "delete", "-b", broker.bootstrap, "-t", name))
+
+
+def disk_busy_s(folder):
+    """For how long the disk below a folder was ever busy; 0 where the file system is on none."""
+    device = os.stat(folder).st_dev
+    try:
+        with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat", encoding="ascii") as file:
+            return int(file.read().split()[9]) / 1e3
+    except FileNotFoundError:
+        return 0
 
 
 def wait(process, timeout_s):
