@@ -154,6 +154,7 @@ refuse(struct acceptor *a, enum refusal why, int64_t limit, const char *client)
 		[REFUSAL_ALL] = "connection refused: max.connections reached",
 		[REFUSAL_ADDRESS] = "connection refused: max.connections.per.ip reached",
 		[REFUSAL_DESCRIPTORS] = "connection refused: no worker has a descriptor left (ulimit -n)",
+		[REFUSAL_CENSUS] = "connection refused: more than the broker can count",
 	};
 	int64_t times = times_to_say(&a->refused[why]);
 
@@ -214,10 +215,19 @@ admit(struct acceptor *a, int slot, int fd, const struct sockaddr_storage *peer,
 	struct census_address address = address_of(peer);
 	struct arrival arrival = { .listener = listener };
 
-	if (is_refused(a, slot, &address) || (arrival.entry = census_add(&a->census, &address, slot)) < 0)
+	char client[INET6_ADDRSTRLEN];
+
+	if (is_refused(a, slot, &address)) {
 		close(fd);
-	else
-		send_to(a, slot, fd, &arrival);
+		return;
+	}
+	if ((arrival.entry = census_add(&a->census, &address, slot)) < 0) {
+		peer_text(&address, client);
+		refuse(a, REFUSAL_CENSUS, CENSUS_MOST, client);
+		close(fd);
+		return;
+	}
+	send_to(a, slot, fd, &arrival);
 }
 
 /* Let new clients wait in the kernel's backlog for a moment. */

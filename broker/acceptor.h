@@ -17,7 +17,7 @@
 #include "broker/listener.h"
 
 /* Why a connection is closed as soon as it is accepted. */
-enum refusal { REFUSAL_ALL, REFUSAL_ADDRESS, REFUSAL_DESCRIPTORS, REFUSAL_N };
+enum refusal { REFUSAL_ALL, REFUSAL_ADDRESS, REFUSAL_DESCRIPTORS, REFUSAL_CENSUS, REFUSAL_N };
 
 struct complaint {
 	int64_t said_ms; /* monotonic; 0: never */

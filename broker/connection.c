@@ -258,10 +258,10 @@ frame_size_check(struct connection *c, const uint8_t *at)
 	if (size > 0 && (size <= c->worker->config->request_max_bytes || c->internal) &&
 	    (c->greeted || !(at[0] == 0x16 && at[1] == 0x03)))
 		return size;
-	diag_warn("connection closed: bytes that are no request", D_INT("connection", c->id),
-		  D_C("client", c->peer), D_C("looks_like", guess_protocol(at)), D_INT("size", size),
-		  D_INT("socket.request.max.bytes", c->worker->config->request_max_bytes),
-		  D_HEX("bytes", ((struct str){ .at = (const char *)at, .n = 4 })));
+	diag_warn_often("connection closed: bytes that are no request", D_INT("connection", c->id),
+			D_C("client", c->peer), D_C("looks_like", guess_protocol(at)), D_INT("size", size),
+			D_INT("socket.request.max.bytes", c->worker->config->request_max_bytes),
+			D_HEX("bytes", ((struct str){ .at = (const char *)at, .n = 4 })));
 	return -1;
 }
 
@@ -388,8 +388,8 @@ make_room(struct connection *c)
 		c->chunk = chunk;
 		return true;
 	}
-	diag_warn("connection closed: there is no memory for its request", D_INT("connection", c->id),
-		  D_C("client", c->peer), D_INT("requests_bytes", w->chunks.bytes));
+	diag_warn_often("connection closed: there is no memory for its request", D_INT("connection", c->id),
+			D_C("client", c->peer), D_INT("requests_bytes", w->chunks.bytes));
 	connection_doom(c);
 	return false;
 }

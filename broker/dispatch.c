@@ -19,17 +19,19 @@
 static bool
 refuse(const struct connection *c, const struct request_header *h, const char *why)
 {
-	diag_warn("connection closed: request refused", D_INT("connection", c->id), D_C("client", c->peer),
-		  D_INT("api_key", h->api_key), D_INT("api_version", h->api_version), D_C("reason", why));
+	diag_warn_often("connection closed: request refused", D_INT("connection", c->id),
+			D_C("client", c->peer), D_INT("api_key", h->api_key),
+			D_INT("api_version", h->api_version), D_C("reason", why));
 	return false;
 }
 
 static bool
 refuse_fault(const struct connection *c, const struct request_header *h, const struct wire_fault *fault)
 {
-	diag_warn("connection closed: malformed request", D_INT("connection", c->id), D_C("client", c->peer),
-		  D_INT("api_key", h->api_key), D_INT("api_version", h->api_version),
-		  D_C("where", fault->where), D_C("reason", fault->what), D_INT("offset", fault->offset));
+	diag_warn_often("connection closed: malformed request", D_INT("connection", c->id),
+			D_C("client", c->peer), D_INT("api_key", h->api_key),
+			D_INT("api_version", h->api_version), D_C("where", fault->where),
+			D_C("reason", fault->what), D_INT("offset", fault->offset));
 	return false;
 }
 

@@ -104,8 +104,9 @@ shed_slow_readers(struct worker *w)
 	}
 	if (slowest == NULL)
 		return;
-	diag_warn("connection closed: the client does not read its answers", D_INT("connection", slowest->id),
-		  D_C("client", slowest->peer), D_INT("unsent_bytes", buf_len(&slowest->pending)));
+	diag_warn_often("connection closed: the client does not read its answers",
+			D_INT("connection", slowest->id), D_C("client", slowest->peer),
+			D_INT("unsent_bytes", buf_len(&slowest->pending)));
 	connection_doom(slowest);
 	connection_flush(slowest); /* and is closed: its bytes count no more */
 }
@@ -174,8 +175,8 @@ shed_half_requests(struct worker *w)
 
 	if (c == NULL)
 		return;
-	diag_warn("connection closed: half a request, and no memory left for the rest of it",
-		  D_INT("connection", c->id), D_C("client", c->peer));
+	diag_warn_often("connection closed: half a request, and no memory left for the rest of it",
+			D_INT("connection", c->id), D_C("client", c->peer));
 	connection_doom(c);
 }
 
@@ -435,8 +436,9 @@ on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (!is_stalled(c, now))
 			continue;
-		diag_warn("connection closed: half a request, then next to nothing, while memory is short",
-			  D_INT("connection", c->id), D_C("client", c->peer));
+		diag_warn_often(
+		    "connection closed: half a request, then next to nothing, while memory is short",
+		    D_INT("connection", c->id), D_C("client", c->peer));
 		connection_doom(c);
 	}
 }

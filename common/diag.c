@@ -361,6 +361,23 @@ diag_block(enum diag_level level, const char *event, struct str text)
 	line_send();
 }
 
+bool
+diag_may_say(struct diag_rate *rate, const char *event)
+{
+	int64_t now = clock_monotonic_ms();
+	int64_t rested = now - DIAG_OFTEN_BURST * DIAG_OFTEN_MS;
+
+	if (rate->next_ms > now) {
+		rate->left_out++;
+		return false;
+	}
+	rate->next_ms = (rate->next_ms > rested ? rate->next_ms : rested) + DIAG_OFTEN_MS;
+	if (rate->left_out > 0)
+		diag_warn("more of these were left out", D_C("like", event), D_INT("n", rate->left_out));
+	rate->left_out = 0;
+	return true;
+}
+
 /* ---- Settings ---- */
 
 void

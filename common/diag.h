@@ -54,6 +54,16 @@ void diag_write(enum diag_level level, const char *event, const struct diag_valu
  * string. */
 void diag_block(enum diag_level level, const char *event, struct str text);
 
+/* How often an event is told. All zero at first. */
+struct diag_rate {
+	int64_t
+	    next_ms; /* monotonic: when the next line is due; it lies behind for as long as there is room */
+	int64_t left_out; /* and not told yet */
+};
+
+/* One more line of this event? If so, it is also said how many were left out before it. */
+bool diag_may_say(struct diag_rate *rate, const char *event);
+
 #define DIAG(level, event, ...)                                                                              \
 	do {                                                                                                 \
 		if (diag_on(level)) {                                                                        \
@@ -65,6 +75,19 @@ void diag_block(enum diag_level level, const char *event, struct str text);
 /* diag_info("topic created", D_STR("topic", name), D_INT("partitions", n)); at least one value. */
 #define diag_error(event, ...) DIAG(DIAG_ERROR, event, __VA_ARGS__)
 #define diag_warn(event, ...)  DIAG(DIAG_WARN, event, __VA_ARGS__)
+/*
+ * What a client can bring about as often as it likes: after DIAG_OFTEN_BURST lines of a place and process, one every
+ * DIAG_OFTEN_MS, so that nobody fills the disk with them. How many were left out is said before the next one that is
+ * not: "more of these were left out like=... n=...".
+ */
+#define DIAG_OFTEN_BURST 1000
+#define DIAG_OFTEN_MS    50
+#define diag_warn_often(event, ...)                                                                          \
+	do {                                                                                                 \
+		static struct diag_rate rate_;                                                               \
+		if (diag_on(DIAG_WARN) && diag_may_say(&rate_, event))                                       \
+			DIAG(DIAG_WARN, event, __VA_ARGS__);                                                 \
+	} while (0)
 #define diag_info(event, ...)  DIAG(DIAG_INFO, event, __VA_ARGS__)
 #define diag_debug(event, ...) DIAG(DIAG_DEBUG, event, __VA_ARGS__)
 #define diag_trace(event, ...) DIAG(DIAG_TRACE, event, __VA_ARGS__)

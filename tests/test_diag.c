@@ -419,11 +419,29 @@ lines_of_processes_do_not_mix(void **state)
 	assert_true(lines > LINES);
 }
 
+/* Somebody brings about ten thousand lines: a thousand are written, then one for each 50 ms, which says how many were
+ * not. */
+static void
+floods_are_cut(void **state)
+{
+	(void)state;
+	struct diag_rate rate = { 0 };
+	int said = 0;
+	for (int i = 0; i < 10 * DIAG_OFTEN_BURST; i++)
+		said += diag_may_say(&rate, "flood");
+	assert_in_range(said, DIAG_OFTEN_BURST, 2 * DIAG_OFTEN_BURST); /* some time has passed meanwhile */
+	assert_true(rate.left_out > 0);
+	rate.next_ms -= DIAG_OFTEN_MS;
+	assert_true(diag_may_say(&rate, "flood"));
+	assert_int_equal(rate.left_out, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_line),
+		cmocka_unit_test(floods_are_cut),
 		cmocka_unit_test(json_line),
 		cmocka_unit_test(time_is_utc_with_milliseconds),
 		cmocka_unit_test(no_value_can_forge_a_line),
