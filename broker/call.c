@@ -174,6 +174,13 @@ call_ready(struct call *call)
 }
 
 void
+call_stand_alone(struct call *call)
+{
+	call->connection->alone_n += !call->alone;
+	call->alone = true;
+}
+
+void
 call_close(struct call *call)
 {
 	call->silent = true;

@@ -87,6 +87,7 @@ struct call {
 	void *in, *out;      /* struct <api>_request, struct <api>_response */
 	bool finished;       /* may be sent when it is its turn */
 	bool silent;         /* finished, and nothing is sent */
+	bool alone;          /* as its handler says, or call_stand_alone() */
 	size_t answer_bytes; /* finished: what it counts for in its connection */
 	struct call *next_spare;
 	void *own; /* the handler's own state: in the arena, or freed by forget() */
@@ -115,6 +116,9 @@ void call_clean(struct call *call);
 
 /* A waiting call can be answered now. */
 void call_ready(struct call *call);
+
+/* Nothing behind it on its connection is begun before it is sent, as with handler.alone. From handle(). */
+void call_stand_alone(struct call *call);
 
 /* No answer for this call; close the connection once those before it are answered. */
 void call_close(struct call *call);

@@ -20,6 +20,7 @@
 #include "broker/call.h"
 #include "broker/chunk.h"
 #include "broker/dispatch.h"
+#include "broker/fetch_session.h"
 #include "broker/worker.h"
 #include "common/bytes.h"
 #include "common/check.h"
@@ -114,7 +115,7 @@ call_end(struct call *call)
 	list_remove(&call->in_connection);
 	call->connection->call_n--;
 	call->worker->call_n -= !call->connection->internal;
-	call->connection->alone_n -= call->handler->alone;
+	call->connection->alone_n -= call->alone;
 	call->connection->answer_bytes -= call->answer_bytes;
 	call->worker->answer_bytes -= call->answer_bytes;
 	call_drop_chunk(call);
@@ -137,6 +138,7 @@ connection_close(struct connection *c)
 	list_remove(&c->in_flushing);
 	list_remove(&c->in_later);
 	list_remove(&c->in_starved);
+	fetch_session_free(c->session);
 	chunk_release(&w->chunks, c->chunk);
 	w->pending_bytes -= buf_len(&c->pending);
 	buf_free(&c->pending);

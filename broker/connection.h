@@ -9,7 +9,7 @@
  *
  * Reading stops while the connection has CALLS_MOST calls, while something is pending, and while the worker is
  * over its memory budget. Nothing is begun behind finished calls that together hold more than ANSWERS_BYTES_MOST, nor
- * behind one whose answer may be large (handler.alone): so a client has one large answer at a time in memory.
+ * behind one whose answer may be large (call.alone): so a client has one large answer at a time in memory.
  *
  * A connection may also come from another worker, which passes on requests of its own clients (forward.h). It
  * is `internal`: its answers leave in any order, as soon as they are finished, and each of its frames begins
@@ -38,6 +38,7 @@
 struct arrival;
 struct call;
 struct chunk;
+struct fetch_session;
 struct worker;
 
 #define CALLS_MOST 128
@@ -60,15 +61,16 @@ struct connection {
 	int turn_n;              /* requests of this turn */
 	size_t turn_bytes;       /* of answers that were sent in it */
 	int holding_n;           /* of those, the ones that hold a chunk */
-	int alone_n;             /* of those, the ones that nothing may be begun behind (handler.alone) */
+	int alone_n;             /* of those, the ones that nothing may be begun behind (call.alone) */
 	size_t answer_bytes;     /* memory of those that are finished and not sent yet */
 	struct worker *worker;
 	struct chunk *chunk; /* being received into; NULL when nothing is half received */
 	struct buf pending;
 	int64_t pending_since_ms; /* monotonic: when the socket began to refuse */
 	ev_io readable, writable;
-	int64_t active_ms; /* monotonic: when bytes last came */
-	uint64_t moved;    /* bytes so far: received, or answers' that were pending and are taken */
+	struct fetch_session *session; /* NULL: it has none */
+	int64_t active_ms;             /* monotonic: when bytes last came */
+	uint64_t moved; /* bytes so far: received, or answers' that were pending and are taken */
 	struct {
 		int64_t ms; /* monotonic; 0: nothing is watched */
 		uint64_t moved;
@@ -77,7 +79,7 @@ struct connection {
 	int fd;
 	uint8_t listener; /* index in the configuration */
 	int32_t entry;    /* in the census */
-	uint32_t fetches; /* so far; where the next one begins to serve */
+	uint32_t fetches; /* without a session, so far; where the next one begins to serve */
 	bool doomed;      /* to be closed at the next flush */
 	bool hangup;      /* the client sends no more; close when all is answered */
 	bool refused;     /* what it sent is no request of ours: read no further, close when all before is

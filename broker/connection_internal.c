@@ -60,7 +60,8 @@ connection_take(struct connection *c, struct call *call)
 	list_append(c->internal ? bucket(c, call->correlation_id) : &c->calls, &call->in_connection);
 	c->call_n++;
 	c->worker->call_n += !c->internal;
-	c->alone_n += call->handler->alone;
+	call->alone = call->handler->alone;
+	c->alone_n += call->alone;
 }
 
 void

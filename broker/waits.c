@@ -9,23 +9,26 @@ waits_init(struct waits *waits)
 	list_init(&waits->all);
 }
 
-static void
-bit_set(struct shared_slot *slot, uint32_t hash, bool on)
-{
-	uint64_t bit = (uint64_t)1 << (hash % 64);
+#define WORDS (WAIT_HASHES / 64)
 
-	if (on)
-		atomic_fetch_or(&slot->waits[hash / 64], bit);
-	else
-		atomic_fetch_and(&slot->waits[hash / 64], ~bit);
+static void
+bit_set(uint64_t *bits, uint32_t hash)
+{
+	bits[hash / 64] |= (uint64_t)1 << (hash % 64);
 }
 
+/* A consumer may wait for thousands: each word of the shared bits is touched once. */
 void
 waits_add(struct worker *w, struct wait *wait)
 {
+	uint64_t bits[WORDS] = { 0 };
+
 	for (int32_t i = 0; i < wait->n; i++)
 		if (w->waits.count[wait->hashes[i]]++ == 0)
-			bit_set(w->slot, wait->hashes[i], true);
+			bit_set(bits, wait->hashes[i]);
+	for (int i = 0; i < WORDS; i++)
+		if (bits[i] != 0)
+			atomic_fetch_or(&w->slot->waits[i], bits[i]);
 	list_append(&w->waits.all, &wait->in_waits);
 	atomic_thread_fence(memory_order_seq_cst);
 }
@@ -33,9 +36,14 @@ waits_add(struct worker *w, struct wait *wait)
 void
 waits_remove(struct worker *w, struct wait *wait)
 {
+	uint64_t bits[WORDS] = { 0 };
+
 	for (int32_t i = 0; i < wait->n; i++)
 		if (--w->waits.count[wait->hashes[i]] == 0)
-			bit_set(w->slot, wait->hashes[i], false);
+			bit_set(bits, wait->hashes[i]);
+	for (int i = 0; i < WORDS; i++)
+		if (bits[i] != 0)
+			atomic_fetch_and(&w->slot->waits[i], ~bits[i]);
 	list_remove(&wait->in_waits);
 }
 
@@ -52,7 +60,7 @@ raise_to(_Atomic uint64_t *newest, uint64_t commit)
 void
 waits_expect(struct worker *w, const struct wait *wait, uint64_t commit)
 {
-	for (int32_t i = 0; i < wait->n; i++)
+	for (int32_t i = 0; i < wait->n && wait->seen != 0; i++)
 		raise_to(&w->shared->appended[wait->hashes[i]], commit);
 	atomic_store(&w->slot->poked, 1);
 	atomic_store(&w->shared->checkpoint_wanted, 1);
@@ -61,11 +69,11 @@ waits_expect(struct worker *w, const struct wait *wait, uint64_t commit)
 static bool
 has_moved(const struct worker *w, const struct wait *wait)
 {
-	for (int32_t i = 0; i < wait->n; i++)
+	for (int32_t i = 0; i < wait->n && wait->seen != 0; i++)
 		if (atomic_load_explicit(&w->shared->appended[wait->hashes[i]], memory_order_relaxed) >
 		    wait->seen)
 			return true;
-	return false;
+	return wait->seen == 0;
 }
 
 void

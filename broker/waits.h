@@ -29,13 +29,15 @@ struct wait {
 	struct call *call;
 	uint16_t *hashes; /* one per partition */
 	int32_t n;
-	uint64_t seen; /* commits up to this one were visible at the last look */
+	uint64_t seen; /* commits up to this one were visible at the last look; 0: it keeps account itself,
+			  and is looked at whenever anything moves */
 	/* Look: is there enough now? True: the wait was ended by the callee. */
 	bool (*look)(struct wait *wait);
 };
 
 struct waits {
 	struct list all;
+	uint32_t losses;             /* how often somebody died who may not have told what he had committed */
 	uint16_t count[WAIT_HASHES]; /* waiting partitions by hash; the shared bit is set where > 0 */
 };
 

@@ -128,6 +128,8 @@ look_at_waits(struct worker *w)
 {
 	uint32_t look = atomic_exchange(&w->slot->look, 0);
 
+	if (look == LOOK_ALL)
+		w->waits.losses++;
 	if (look != 0)
 		waits_look(w, look == LOOK_ALL);
 }
@@ -524,6 +526,7 @@ worker_main(struct family *family, int slot)
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
+	fetch_sessions_init(&w->sessions);
 	for (size_t i = 0; i < WAIT_HASHES / 64; i++)
 		atomic_store(&w->slot->waits[i], 0); /* those of a predecessor */
 	atomic_store(&w->slot->wants_commit, 0);

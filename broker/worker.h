@@ -19,6 +19,7 @@
 #include "broker/child_loop.h"
 #include "broker/chunk.h"
 #include "broker/coordinator.h"
+#include "broker/fetch_session.h"
 #include "broker/forward.h"
 #include "broker/turn.h"
 #include "broker/waits.h"
@@ -53,6 +54,7 @@ struct worker {
 	int64_t awake_since_ns;         /* when this turn of the loop began */
 	struct list parked;             /* jobs that wait for their commit to be durable, oldest first */
 	struct waits waits;             /* fetches that wait for data */
+	struct fetch_sessions sessions; /* of its connections */
 	struct coordinator coordinator; /* the groups that are ours */
 	struct forward forward;         /* the way to the others' */
 

@@ -68,7 +68,8 @@ struct config {
 	int32_t request_max_bytes;
 	int64_t queued_max_bytes; /* per worker: requests and unsent answers */
 	int32_t fetch_max_bytes;
-	int32_t max_connections; /* of the whole broker */
+	int32_t fetch_sessions_max; /* of a worker */
+	int32_t max_connections;    /* of the whole broker */
 	int32_t max_connections_per_ip;
 	struct overrides per_ip_overrides;
 	int64_t idle_ms; /* connections.max.idle.ms; -1: never closed */

@@ -131,6 +131,11 @@ static const struct config_option options[] = {
 	  .offset = AT(fetch_max_bytes),
 	  .help = "The most that one fetch answer carries, whatever the consumer allows; at least one whole batch is always sent. Kafka's "
 		  "default is 55 MB (57671680); smaller answers keep a worker's turns short and cost no throughput." },
+	{ .name = "max.incremental.fetch.session.cache.slots", .reloads = true, .kind = CONFIG_INT, .standard = "1000", RANGE(0, INT32_MAX),
+	  .offset = AT(fetch_sessions_max),
+	  .help = "How many fetch sessions (KIP-227) each worker keeps: what a consumer reads, so that it need not name every "
+		  "partition in every fetch. Together they have at most an eighth of queued.max.request.bytes. Who gets none goes on "
+		  "without. 0: none are given." },
 	{ .name = "max.connections", .reloads = true, .kind = CONFIG_INT, .standard = "10000", RANGE(1, INT32_MAX), .offset = AT(max_connections),
 	  .help = "Connections of all workers together; further ones are closed at once. (Kafka's default is no limit.)" },
 	{ .name = "max.connections.per.ip", .reloads = true, .kind = CONFIG_INT, .standard = "2147483647", RANGE(0, INT32_MAX),

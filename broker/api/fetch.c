@@ -12,102 +12,104 @@
  * always full.
  *
  * A request that names a partition twice is refused as a whole, before anything is read: else 16 MB of it could have
- * one partition read a million times. Kafka collapses such entries into one. Java's client builds its request
- * from a map, so it cannot send them. (A topic may come several times: Java's does.)
+ * one partition read a million times. Kafka collapses such entries into one, as a session does here. Java's client
+ * builds its request from a map, so it cannot send them. (A topic may come several times: Java's does.)
  *
- * Fetch sessions (KIP-227) are not kept: every answer says session 0 and names every partition that was
- * asked for.
+ * What is to be read is what the request names, or what the connection's session knows (fetch_session.h). Of that, only
+ * the active partitions are looked at, and the answer names only those of which there is something to tell.
  *
  * Batches that zstd compressed go out to versions below 10, too: Kafka refuses them only where the topic's own
  * compression.type is zstd (KIP-110), and here it is always `producer`.
  */
+#include "broker/api/fetching.h"
 #include "broker/api/handlers.h"
 #include "broker/api/repeats.h"
 #include "broker/connection.h"
 #include "broker/worker.h"
+#include "common/clock.h"
 #include "protocol/messages.h"
 
-struct fetching {
-	struct wait wait;
-	ev_timer deadline;
-	struct call *call;
-	bool waiting;
-};
-
-/* One asked partition, resolved. */
-struct target {
-	enum err error;
-	struct topic topic;
-	struct partition state;
-	int64_t end; /* first offset that this reader may not see */
-};
-
-static enum err
-find_topic(struct call *call, struct arena *arena, const struct fetch_request_topic *asked, struct topic *out)
-{
-	if (call->version >= 13)
-		return topic_by_id(call_read(call), asked->topic_id, arena, out);
-	return topic_by_name(call_read(call), asked->topic, arena, out);
-}
-
-static enum err
-check_epoch(int32_t wanted, const struct partition *state)
-{
-	if (wanted < 0 || wanted == state->leader_epoch)
-		return ERR_NONE;
-	return wanted < state->leader_epoch ? ERR_FENCED_LEADER_EPOCH : ERR_UNKNOWN_LEADER_EPOCH;
-}
+/* --- what is to be read --- */
 
 static void
-resolve(struct call *call, const struct fetch_request_partition *asked, struct target *t)
+note_asked(struct fetching *f)
 {
-	const struct fetch_request *in = call->in;
+	const struct fetch_request *in = f->call->in;
+	struct arena *arena = &f->call->arena;
+	struct fetch_topic *topics = arena_array(arena, (size_t)in->topics.n, sizeof(*topics));
+	int32_t n = 0;
 
-	if (t->error == ERR_NONE)
-		t->error = partition_state(call_read(call), &t->topic, asked->partition, &t->state);
-	if (t->error == ERR_NONE)
-		t->error = check_epoch(asked->current_leader_epoch, &t->state);
-	if (t->error == ERR_NONE &&
-	    (asked->fetch_offset < t->state.log_start || asked->fetch_offset > t->state.log_end))
-		t->error = ERR_OFFSET_OUT_OF_RANGE;
-	t->end = in->isolation_level == 1 ? t->state.last_stable : t->state.high_watermark;
+	for (int32_t i = 0; i < in->topics.n; i++)
+		n += in->topics.at[i].partitions.n;
+	struct fetch_want *wants = arena_array(arena, (size_t)n, sizeof(*wants));
+	f->asked = arena_array(arena, (size_t)n, sizeof(struct fetch_want *));
+	for (int32_t i = 0; i < in->topics.n; i++) {
+		const struct fetch_request_topic *topic = &in->topics.at[i];
+		topics[i] = (struct fetch_topic){ .name = topic->topic, .id = topic->topic_id };
+		for (int32_t p = 0; p < topic->partitions.n; p++, wants++) {
+			*wants = fetch_want_of(&topics[i], &topic->partitions.at[p]);
+			f->asked[f->asked_n++] = wants;
+		}
+	}
 }
 
-/* Whole batches for one partition within its and the request's budget. */
-static enum err
-read_batches(struct call *call, const struct target *t, const struct fetch_request_partition *asked,
-	     int32_t budget, bool at_least_one, struct arena *arena, struct log_slice *slice)
+void
+fetch_wake(struct fetching *f)
 {
-	int32_t most = asked->partition_max_bytes < budget ? asked->partition_max_bytes : budget;
+	struct worker *w = f->call->worker;
 
-	*slice = (struct log_slice){ 0 };
-	if (asked->fetch_offset >= t->end || (most <= 0 && !at_least_one))
-		return ERR_NONE;
-	return log_read(call_read(call), &t->topic, asked->partition, asked->fetch_offset, t->end,
-			most < 0 ? 0 : most, at_least_one, arena, slice);
+	if (f->session != NULL)
+		fetch_session_wake(f->session, w->shared->appended, w->waits.losses, clock_monotonic_ms());
+}
+
+/* The session that the request begins, goes on with or ends; else what it names itself. */
+static enum err
+choose(struct fetching *f)
+{
+	struct call *call = f->call;
+	const struct fetch_request *in = call->in;
+	struct fetch_sessions_most most = { .n = call_config(call)->fetch_sessions_max,
+					    .bytes = (size_t)call_config(call)->queued_max_bytes / 8 };
+	enum err err = ERR_NONE;
+
+	if (in->session_id != 0 || in->session_epoch != -1) {
+		call_stand_alone(call); /* a session has one fetch at a time */
+		err = fetch_session_begin(&call->worker->sessions, most, in, call->version >= 13,
+					  clock_monotonic_ms(), &call->connection->session, &f->session);
+	}
+	if (err == ERR_NONE && f->session == NULL)
+		note_asked(f);
+	return err;
+}
+
+struct fetch_want **
+fetch_wanted(const struct fetching *f, struct arena *arena, int32_t *n)
+{
+	*n = f->asked_n;
+	return f->session != NULL ? fetch_partitions_active(&f->session->partitions, arena, n) : f->asked;
 }
 
 /* --- is there enough? --- */
 
 /* How many bytes this partition could give now, counted no further than `enough`. */
 static int64_t
-available(struct call *call, struct target *t, const struct fetch_request_partition *asked, int32_t enough,
+available(struct call *call, const struct fetch_target *t, const struct fetch_want *want, int32_t enough,
 	  struct arena *scratch, bool *pending)
 {
 	struct log_slice slice;
 
 	*pending |= t->end < t->state.log_end;
-	if (asked->fetch_offset >= t->end)
+	if (want->offset >= t->end)
 		return 0;
 	if (enough <= 1)
 		return 1;
-	if (read_batches(call, t, asked, enough, true, scratch, &slice) != ERR_NONE)
+	if (fetch_read_batches(call, t, want, enough, true, scratch, &slice) != ERR_NONE)
 		return enough;
 	return slice.bytes;
 }
 
-static int32_t
-bytes_most(struct call *call)
+int32_t
+fetch_bytes_most(const struct call *call)
 {
 	const struct fetch_request *in = call->in;
 	int32_t most = call_config(call)->fetch_max_bytes;
@@ -120,7 +122,7 @@ static int32_t
 bytes_wanted(struct call *call)
 {
 	const struct fetch_request *in = call->in;
-	int32_t most = bytes_most(call);
+	int32_t most = fetch_bytes_most(call);
 
 	return in->min_bytes < most ? in->min_bytes : most;
 }
@@ -128,26 +130,23 @@ bytes_wanted(struct call *call)
 /* Enough bytes, or an error, which is never kept waiting. *pending: some of it is committed, not yet visible.
  */
 static bool
-is_enough(struct call *call, bool *pending)
+is_enough(struct fetching *f, bool *pending)
 {
-	const struct fetch_request *in = call->in;
+	struct call *call = f->call;
 	struct arena *scratch = &call->worker->scratch;
-	int32_t wanted = bytes_wanted(call);
+	int32_t wanted = bytes_wanted(call), n;
+	struct fetch_want **wants = fetch_wanted(f, scratch, &n);
+	struct fetch_target t = { 0 };
 	int64_t bytes = 0;
 	bool enough = wanted <= 0;
 
-	for (int32_t i = 0; i < in->topics.n && !enough; i++) {
-		const struct fetch_request_topic *asked = &in->topics.at[i];
-		struct target t = { 0 };
-		t.error = find_topic(call, scratch, asked, &t.topic);
-		for (int32_t p = 0; p < asked->partitions.n && !enough; p++) {
-			struct target one = t;
-			resolve(call, &asked->partitions.at[p], &one);
-			if (one.error == ERR_NONE)
-				bytes += available(call, &one, &asked->partitions.at[p],
-						   (int32_t)(wanted - bytes), scratch, pending);
-			enough = one.error != ERR_NONE || bytes >= wanted;
-		}
+	for (int32_t i = 0; i < n && !enough; i++) {
+		fetch_resolve(call, wants[i], scratch, &t);
+		if (t.error == ERR_NONE && f->session != NULL)
+			fetch_partitions_place(&f->session->partitions, wants[i], fetch_place(wants[i], &t));
+		if (t.error == ERR_NONE)
+			bytes += available(call, &t, wants[i], (int32_t)(wanted - bytes), scratch, pending);
+		enough = t.error != ERR_NONE || bytes >= wanted;
 	}
 	arena_reset(scratch);
 	return enough;
@@ -180,8 +179,10 @@ look(struct wait *wait)
 	struct worker *w = wait->call->worker;
 	bool pending = false;
 
-	wait->seen = waits_seen(w);
-	if (may_wait(wait->call) && !is_enough(wait->call, &pending)) {
+	fetch_wake(f);
+	if (f->session == NULL) /* which knows itself what has moved */
+		wait->seen = waits_seen(w);
+	if (may_wait(wait->call) && !is_enough(f, &pending)) {
 		if (pending)
 			waits_expect(w, wait, store_snapshot(worker_read(w)));
 		return false;
@@ -201,45 +202,37 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int revents)
 	call_ready(f->call);
 }
 
-static int32_t
-count_partitions(const struct fetch_request *in)
-{
-	int32_t n = 0;
-
-	for (int32_t i = 0; i < in->topics.n; i++)
-		n += in->topics.at[i].partitions.n;
-	return n;
-}
-
+/* Where commits are to wake it. All was found: what is not there is an error, which does not wait. */
 static void
-note_hashes(struct call *call, struct wait *wait)
+note_hashes(struct fetching *f)
 {
-	const struct fetch_request *in = call->in;
+	struct wait *wait = &f->wait;
+	struct call *call = f->call;
+	struct fetch_target t = { 0 };
 
-	wait->hashes = arena_array(&call->arena, (size_t)count_partitions(in), sizeof(*wait->hashes));
-	for (int32_t i = 0; i < in->topics.n; i++) {
-		struct topic topic;
-		if (find_topic(call, &call->arena, &in->topics.at[i], &topic) != ERR_NONE)
-			continue;
-		for (int32_t p = 0; p < in->topics.at[i].partitions.n; p++)
-			wait->hashes[wait->n++] =
-			    (uint16_t)wait_hash(topic.number, in->topics.at[i].partitions.at[p].partition);
+	if (f->session != NULL) {
+		wait->hashes = fetch_partitions_hashes(&f->session->partitions, &call->arena, &wait->n);
+		return;
+	}
+	wait->hashes = arena_array(&call->arena, (size_t)f->asked_n, sizeof(*wait->hashes));
+	for (int32_t i = 0; i < f->asked_n; i++) {
+		fetch_resolve_topic(call, f->asked[i], &call->arena, &t);
+		if (t.topic_error == ERR_NONE)
+			wait->hashes[wait->n++] = fetch_place(f->asked[i], &t);
 	}
 }
 
 static enum next
-begin_waiting(struct call *call)
+begin_waiting(struct fetching *f)
 {
+	struct call *call = f->call;
 	const struct fetch_request *in = call->in;
 	struct worker *w = call->worker;
-	struct fetching *f = arena_alloc(&call->arena, sizeof(*f));
 
-	call->own = f;
-	f->call = call;
 	f->waiting = true;
 	f->wait.call = call;
 	f->wait.look = look;
-	note_hashes(call, &f->wait);
+	note_hashes(f);
 	waits_add(w, &f->wait);
 	ev_timer_init(&f->deadline, on_deadline, in->max_wait_ms / 1000.0, 0);
 	f->deadline.data = f;
@@ -260,12 +253,13 @@ topic_key(const struct call *call, const struct fetch_request_topic *asked)
 }
 
 static bool
-names_a_partition_twice(struct call *call)
+names_a_partition_twice(const struct fetching *f)
 {
+	struct call *call = f->call;
 	const struct fetch_request *in = call->in;
 	struct arena *scratch = &call->worker->scratch;
 	struct str *topics = arena_array(scratch, (size_t)in->topics.n, sizeof(*topics));
-	uint64_t *all = arena_array(scratch, (size_t)count_partitions(in), sizeof(*all));
+	uint64_t *all = arena_array(scratch, (size_t)f->asked_n, sizeof(*all));
 	int32_t n = 0;
 
 	for (int32_t i = 0; i < in->topics.n; i++)
@@ -285,132 +279,33 @@ fetch_handle(struct call *call)
 {
 	const struct fetch_request *in = call->in;
 	struct fetch_response *out = call->out;
+	struct fetching *f = arena_alloc(&call->arena, sizeof(*f));
 	bool pending = false;
 
-	if (in->session_id != 0) { /* none was ever given */
-		out->error_code = ERR_FETCH_SESSION_ID_NOT_FOUND;
+	call->own = f;
+	f->call = call;
+	out->error_code = choose(f);
+	int32_t n = f->session != NULL ? f->session->partitions.n : f->asked_n;
+	if (out->error_code != ERR_NONE || n == 0)
 		return NEXT_ANSWER;
-	}
-	if (names_a_partition_twice(call)) {
+	if (f->session == NULL && names_a_partition_twice(f)) {
 		out->error_code = ERR_INVALID_REQUEST;
 		return NEXT_ANSWER;
 	}
-	if (in->max_wait_ms <= 0 || !may_wait(call) || is_enough(call, &pending))
+	fetch_wake(f);
+	if (in->max_wait_ms <= 0 || !may_wait(call) || is_enough(f, &pending))
 		return NEXT_ANSWER;
-	return begin_waiting(call);
+	return begin_waiting(f);
 }
 
 void
 fetch_forget(struct call *call)
 {
-	if (call->own != NULL)
-		stop_waiting(call->own);
-}
+	struct fetching *f = call->own;
 
-/* --- the answer --- */
-
-static void
-answer_error(struct fetch_response_partition_data *out, enum err error)
-{
-	out->error_code = error;
-	out->high_watermark = -1;
-	out->last_stable_offset = -1;
-	out->log_start_offset = -1;
-	out->aborted_transactions.n = -1;
-}
-
-static void
-answer_partition(struct call *call, const struct fetch_request_partition *asked, struct target *t,
-		 int32_t budget, bool at_least_one, struct fetch_response_partition_data *out)
-{
-	const struct fetch_request *in = call->in;
-	struct log_slice slice;
-
-	resolve(call, asked, t);
-	if (t->error == ERR_NONE)
-		t->error = read_batches(call, t, asked, budget, at_least_one, &call->arena, &slice);
-	if (t->error != ERR_NONE) {
-		answer_error(out, t->error);
+	if (f == NULL)
 		return;
-	}
-	out->high_watermark = t->state.high_watermark;
-	out->last_stable_offset = t->state.last_stable;
-	out->log_start_offset = t->state.log_start;
-	out->aborted_transactions.n = in->isolation_level == 1 ? 0 : -1;
-	out->records = (struct records){ .n = slice.bytes, .iov = slice.iov, .iov_n = slice.iov_n };
-}
-
-/* The answer names what was asked, in the order in which it was asked. */
-static void
-lay_out(struct call *call)
-{
-	const struct fetch_request *in = call->in;
-	struct fetch_response *out = call->out;
-
-	CALL_LIST(call, out->responses, in->topics.n);
-	for (int32_t i = 0; i < in->topics.n; i++) {
-		const struct fetch_request_topic *asked = &in->topics.at[i];
-		struct fetch_response_topic_response *topic = &out->responses.at[i];
-		topic->topic = asked->topic;
-		topic->topic_id = asked->topic_id;
-		CALL_LIST(call, topic->partitions, asked->partitions.n);
-		for (int32_t p = 0; p < asked->partitions.n; p++) {
-			message_defaults(&fetch_response_partition_data_message, &topic->partitions.at[p]);
-			topic->partitions.at[p].partition_index = asked->partitions.at[p].partition;
-			topic->partitions.at[p].records = (struct records){ .n = 0 };
-		}
-	}
-}
-
-/* Partitions are given their bytes from this one on, round the whole request. */
-static int32_t
-first_to_serve(struct call *call)
-{
-	int32_t n = count_partitions(call->in);
-
-	return n > 0 ? (int32_t)(call->connection->fetches++ % (uint32_t)n) : 0;
-}
-
-struct answering {
-	int32_t budget;
-	bool any; /* a partition gave something */
-};
-
-/* Serve the partitions numbered from..to-1, counted over the whole request. */
-static void
-answer_range(struct call *call, int32_t from, int32_t to, struct answering *a)
-{
-	const struct fetch_request *in = call->in;
-	struct fetch_response *out = call->out;
-	int32_t number = 0;
-
-	for (int32_t i = 0; i < in->topics.n && number < to; i++) {
-		const struct fetch_request_topic *asked = &in->topics.at[i];
-		struct target t = { 0 };
-		if (number + asked->partitions.n > from)
-			t.error = find_topic(call, &call->arena, asked, &t.topic);
-		for (int32_t p = 0; p < asked->partitions.n; p++, number++) {
-			struct fetch_response_partition_data *answer = &out->responses.at[i].partitions.at[p];
-			struct target one = t;
-			if (number < from || number >= to)
-				continue;
-			answer_partition(call, &asked->partitions.at[p], &one, a->budget, !a->any, answer);
-			a->any |= answer->records.n > 0;
-			a->budget -= answer->records.n;
-		}
-	}
-}
-
-void
-fetch_answer(struct call *call)
-{
-	const struct fetch_response *out = call->out;
-	int32_t first = first_to_serve(call);
-	struct answering a = { .budget = bytes_most(call) };
-
-	if (out->error_code != ERR_NONE)
-		return;
-	lay_out(call);
-	answer_range(call, first, INT32_MAX, &a);
-	answer_range(call, 0, first, &a);
+	stop_waiting(f);
+	if (f->session != NULL)
+		fetch_session_release(f->session);
 }

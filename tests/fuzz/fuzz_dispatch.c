@@ -405,6 +405,7 @@ check_empty(const struct worker *w)
 	CHECK(list_is_empty(&w->flushing) && list_is_empty(&w->starved));
 	CHECK(list_is_empty(&w->beginners) && list_is_empty(&w->later));
 	CHECK(w->call_n == 0 && w->answer_bytes == 0);
+	CHECK(w->sessions.n == 0 && w->sessions.bytes == 0);
 	CHECK(w->snapshot == NULL && w->scratch.used == 0);
 	for (int i = 0; i < WORKERS; i++)
 		for (int j = 0; w->forward.link[i] != NULL && j < FORWARD_BUCKETS; j++)

@@ -54,6 +54,7 @@ workers_start(struct workers *ws, int slot)
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
+	fetch_sessions_init(&w->sessions);
 	ev_init(&w->pressure, nothing);
 	ev_init(&w->write_retry, nothing);
 	coordinator_start(w);

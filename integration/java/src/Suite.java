@@ -39,6 +39,7 @@ public final class Suite {
 		ConsumerCases.all();
 		together(() -> {
 			DeathCases.all();
+			SessionCases.all();
 			GroupCases.all();
 			GroupOffsetCases.all();
 			GroupAdminCases.all();
