@@ -45,7 +45,29 @@ call_failed(struct job *job, enum err error)
 	call_finish(call);
 }
 
-static const struct job_kind call_job = { call_write, call_done, call_failed };
+static void
+forget_request(struct call *call)
+{
+	call->in = NULL;
+	call->body = NULL;
+	call->body_bytes = 0;
+	call_drop_chunk(call);
+}
+
+/* Records are in the store now. Megabytes may be parked, and a disk that is slow must not make them more. */
+static void
+call_parked(struct job *job)
+{
+	struct call *call = call_of(job);
+
+	if (call->chunk == NULL || call->handler->keep == NULL)
+		return;
+	call->handler->keep(call);
+	call->client_id = str_keep(&call->arena, call->client_id);
+	forget_request(call);
+}
+
+static const struct job_kind call_job = { call_write, call_done, call_failed, call_parked };
 
 /* --- calls --- */
 
@@ -159,10 +181,7 @@ call_drop_request(struct call *call, struct str *keep)
 	if (keep != NULL)
 		*keep = str_keep(&call->arena, *keep);
 	call_prepare_answer(call);
-	call->in = NULL;
-	call->body = NULL;
-	call->body_bytes = 0;
-	call_drop_chunk(call);
+	forget_request(call);
 	arena_free(&all);
 }
 

@@ -51,6 +51,9 @@ struct handler {
 	enum next (*write)(struct call *call, struct store_txn *txn);
 	/* The turn's transaction was lost: `out` must say `error` wherever it promised something. */
 	void (*failed)(struct call *call, enum err error);
+	/* Written, and parked: what `out` has of the request is to be copied to the arena, as the request goes. (NULL:
+	 * it stays.) */
+	void (*keep)(struct call *call);
 	/* Fill `out` at the moment of sending, from a snapshot that stays open until the bytes are with the
 	 * socket. */
 	void (*answer)(struct call *call);

@@ -180,7 +180,7 @@ save_done(struct job *job)
 	coordinator_done(e->slot);
 }
 
-static const struct job_kind save_job = { save_write, save_done, save_failed };
+static const struct job_kind save_job = { .write = save_write, .done = save_done, .failed = save_failed };
 
 static void
 save(struct group_event *e)

@@ -200,8 +200,8 @@ dispatch(struct connection *c, const uint8_t *frame, size_t bytes)
 #define ALONE        .alone = true
 
 const struct handler handlers[] = {
-	{ API_PRODUCE, 3, 13, 0,
-	  WRITES(produce) }, /* 0: librdkafka before 2.11 compresses only then (KAFKA-18659) */
+	{ API_PRODUCE, 3, 13, 0, WRITES(produce),
+	  .keep = produce_keep }, /* 0: librdkafka before 2.11 compresses only then (KAFKA-18659) */
 	{ API_FETCH, 4, 17, 4, READS(fetch), .answer = fetch_answer, .forget = fetch_forget },
 	{ API_LIST_OFFSETS, 1, 10, 1, READS(list_offsets), .answer = list_offsets_answer },
 	{ API_METADATA, 0, 13, 0, WRITES(metadata) },

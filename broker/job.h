@@ -2,7 +2,7 @@
  * job: something to be written in this turn's transaction, and what is to happen once it is written. A
  * call that writes is one; so is what a worker has to save on its own account.
  *
- *	turn_add(job) -> write() in the turn's transaction -> done(), at once or when durable
+ *	turn_add(job) -> write() in the turn's transaction -> done(), at once or when durable (until then: parked)
  *	                                                  \-> failed(): nothing of it is stored
  *
  * Exactly one of done() and failed() is called, except when the job is taken out of its list
@@ -29,6 +29,8 @@ struct job_kind {
 	enum promise (*write)(struct job *job, struct store_txn *txn);
 	void (*done)(struct job *job);
 	void (*failed)(struct job *job, enum err error);
+	/* Optional: it is parked. What it wrote is in the commit; what is needed for nothing but that may go. */
+	void (*parked)(struct job *job);
 };
 
 struct job {

@@ -65,10 +65,13 @@ fail_batch(struct list *batch, enum err error)
 void
 turn_park(struct worker *w, struct job *job)
 {
-	if (store_is_durable(w->store, job->commit))
+	if (store_is_durable(w->store, job->commit)) {
 		job->kind->done(job);
-	else
-		list_append(&w->parked, &job->in_list);
+		return;
+	}
+	list_append(&w->parked, &job->in_list);
+	if (job->kind->parked != NULL)
+		job->kind->parked(job);
 }
 
 static void

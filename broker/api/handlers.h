@@ -15,6 +15,7 @@ struct group_joined;
 enum next produce_handle(struct call *call);
 enum next produce_write(struct call *call, struct store_txn *txn);
 void produce_failed(struct call *call, enum err error);
+void produce_keep(struct call *call);
 enum next fetch_handle(struct call *call);
 void fetch_answer(struct call *call);
 void fetch_forget(struct call *call);

@@ -218,6 +218,15 @@ produce_write(struct call *call, struct store_txn *txn)
 }
 
 void
+produce_keep(struct call *call)
+{
+	struct produce_response *out = call->out;
+
+	for (int32_t t = 0; t < out->responses.n; t++)
+		out->responses.at[t].name = str_keep(&call->arena, out->responses.at[t].name);
+}
+
+void
 produce_failed(struct call *call, enum err error)
 {
 	const struct produce_request *in = call->in;
