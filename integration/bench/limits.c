@@ -237,7 +237,7 @@ engine_commit(struct engine *e, const char *row, size_t bytes)
 }
 
 static double
-engine_run(const char *dir, size_t bytes, unsigned flags, double *commits_per_s)
+engine_run(const char *dir, size_t bytes, unsigned flags, double *commits_per_s, double *cpu_s_per_gb)
 {
 	struct engine e = { 0 };
 	char path[4096], *row = calloc(1, ROW_BYTES);
@@ -251,10 +251,11 @@ engine_run(const char *dir, size_t bytes, unsigned flags, double *commits_per_s)
 	mdb_env_sync(e.env, 1);
 	mdb_env_close(e.env);
 	engine_open(&e, path, flags);
-	double begin = now_s();
+	double begin = now_s(), cpu = cpu_s();
 	for (; now_s() - begin < seconds / 2; done++)
 		engine_commit(&e, row, bytes);
 	double took = now_s() - begin;
+	*cpu_s_per_gb = (cpu_s() - cpu) / (done * (double)bytes / 1e9);
 	mdb_env_close(e.env);
 	unlink(path);
 	strcat(path, "-lock");
@@ -267,12 +268,13 @@ engine_run(const char *dir, size_t bytes, unsigned flags, double *commits_per_s)
 static void
 engine(const char *dir, size_t bytes)
 {
-	double commits, synced_commits;
-	double mb = engine_run(dir, bytes, MDB_NOSYNC, &commits);
-	double synced_mb = engine_run(dir, bytes, 0, &synced_commits);
+	double commits, synced_commits, cpu, synced_cpu;
+	double mb = engine_run(dir, bytes, MDB_NOSYNC, &commits, &cpu);
+	double synced_mb = engine_run(dir, bytes, 0, &synced_commits, &synced_cpu);
 
-	printf("bytes=%zu commits_per_s=%.0f mb_per_s=%.1f synced_commits_per_s=%.0f synced_mb_per_s=%.1f\n",
-	       bytes, commits, mb, synced_commits, synced_mb);
+	printf("bytes=%zu commits_per_s=%.0f mb_per_s=%.1f cpu_s_per_gb=%.2f synced_commits_per_s=%.0f "
+	       "synced_mb_per_s=%.1f synced_cpu_s_per_gb=%.2f\n",
+	       bytes, commits, mb, cpu, synced_commits, synced_mb, synced_cpu);
 }
 
 int

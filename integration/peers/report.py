@@ -210,12 +210,13 @@ def limits_list(results):
     return [
         f"- memory: copied at {median('memory', 'copy_gb_per_s')} GB/s, CRC-32C at {median('memory', 'crc_gb_per_s')} GB/s, "
         f"both {median('memory', 'copy_and_crc_gb_per_s')} GB/s",
-        f"- TCP over loopback, 1 MB at a time: {median('loopback', 'mb_per_s')} MB/s",
+        f"- TCP over loopback, 1 MB at a time: {median('loopback', 'mb_per_s')} MB/s; CPU-s/GB: sender "
+        f"{median('loopback', 'sender_cpu_s_per_gb')}, receiver {median('loopback', 'receiver_cpu_s_per_gb')}",
         f"- disk, 4 KB written and fdatasync: p50 {median('pair', 'p50_ms')} ms, p99 {median('pair', 'p99_ms')} ms; "
         f"1 MB: {median('disk', 'mb_per_s')} MB/s; a cold file read: {cold}",
         f"- LMDB alone, 1 MB a commit: {median('engine 1000000', 'mb_per_s')} MB/s, with a sync in each commit "
         f"{median('engine 1000000', 'synced_mb_per_s')} MB/s; 100 KB: {median('engine 100000', 'mb_per_s')} and "
-        f"{median('engine 100000', 'synced_mb_per_s')} MB/s",
+        f"{median('engine 100000', 'synced_mb_per_s')} MB/s; CPU-s/GB: {median('engine 1000000', 'cpu_s_per_gb')}",
     ]
 
 
