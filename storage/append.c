@@ -40,6 +40,22 @@ take(struct source *from, uint8_t *to, size_t n)
 	}
 }
 
+/*
+ * A row above LEAF_BYTES gets a page of its own, others lie in a leaf among the keys. There a long one costs more than
+ * a page: only one or two of them fit, so nearly every append to such a partition would split a leaf. Therefore,
+ * instead of a whole row and such a rest, the end of a run is two halves, a page each.
+ */
+#define LEAF_BYTES       2010
+#define SHORT_REST_BYTES (ROW_BYTES / 3)
+
+static size_t
+next_row_bytes(int64_t left)
+{
+	if (left > ROW_BYTES + SHORT_REST_BYTES && left <= ROW_BYTES + LEAF_BYTES)
+		return (size_t)(left + 1) / 2;
+	return (size_t)(left < ROW_BYTES ? left : ROW_BYTES);
+}
+
 enum err
 append_flush_run(struct store_txn *txn, struct touched *touched)
 {
@@ -49,8 +65,9 @@ append_flush_run(struct store_txn *txn, struct touched *touched)
 	struct source from = { .piece = run->piece };
 	struct scan s;
 	scan_open(&s, txn, TABLE_LOG);
-	for (int64_t pos = 0; pos < run->bytes; pos += ROW_BYTES) {
-		size_t n = (size_t)(run->bytes - pos < ROW_BYTES ? run->bytes - pos : ROW_BYTES);
+	size_t n;
+	for (int64_t pos = 0; pos < run->bytes; pos += (int64_t)n) {
+		n = next_row_bytes(run->bytes - pos);
 		uint8_t key[KEY_LOG_BYTES];
 		key_log(key, touched->topic, touched->index, run->last_offset, (uint32_t)pos);
 		uint8_t *row = scan_new_row(&s, key, sizeof(key), n);

@@ -37,9 +37,10 @@
  * What may be larger than a row is cut in slices, numbered by the last two bytes of their keys (pieces.h).
  *
  * A run is the batches that one transaction appended to one partition, joined, up to RUN_BYTES (or one
- * batch that is larger). It is cut in slices of ROW_BYTES; all bear the last offset of the whole run, and
- * their position in it. So the first key at or after (topic, partition, wanted offset, 0) is the
- * beginning of the run that holds the wanted offset, or of the next run where there is a gap.
+ * batch that is larger). It is cut in slices of ROW_BYTES or, at its end, less (append.c); all bear the
+ * last offset of the whole run, and their position in it. So the first key at or after (topic, partition,
+ * wanted offset, 0) is the beginning of the run that holds the wanted offset, or of the next run where
+ * there is a gap.
  *
  * A span is SPAN_BYTES of consecutive batches. The `time` row of a closed span tells its greatest
  * timestamp, so that a search by time and retention.ms need not look at the batches. The newest span is

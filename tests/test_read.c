@@ -218,6 +218,53 @@ headers_straddle_rows(void **state)
 	log_finish(&l);
 }
 
+/* A batch of so many bytes, alone in its run. */
+static void
+add_run(struct log *l, int32_t bytes)
+{
+	int32_t value_bytes = bytes - 100;
+	do {
+		batches_make(&l->f.batch, &(struct batch_spec){ .count = 1, .value_bytes = value_bytes });
+		value_bytes += bytes - (int32_t)buf_len(&l->f.batch);
+	} while (buf_len(&l->f.batch) != (size_t)bytes);
+	struct store_txn *txn = fixture_write(&l->f);
+	add(l, txn, 0, 1, value_bytes);
+	fixture_commit(txn);
+}
+
+/* Rows that lie among the keys are short: of a long rest and the row before it, two halves are made. */
+static void
+the_ends_of_runs(void **state)
+{
+	(void)state;
+	static const struct {
+		int32_t bytes, rows[4];
+	} known[] = {
+		{ 1990, { 1990 } },
+		{ 4080, { 4080 } },
+		{ 4080 + 200, { 4080, 200 } },
+		{ 4080 + 1360, { 4080, 1360 } },
+		{ 4080 + 1361, { 2721, 2720 } },
+		{ 4080 + 2010, { 3045, 3045 } },
+		{ 4080 + 2011, { 4080, 2011 } },
+		{ 2 * 4080 + 1990, { 4080, 3035, 3035 } },
+		{ 3 * 4080, { 4080, 4080, 4080 } },
+	};
+	struct log l;
+	log_begin(&l);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		add_run(&l, known[i].bytes);
+		struct store_txn *txn = fixture_read(&l.f);
+		struct log_slice slice;
+		MUST(log_read(txn, &l.topic, 0, (int64_t)i, (int64_t)i + 1, 1, true, &l.f.arena, &slice));
+		assert_slice(&l.model[0], &slice, (int)i, (int)i + 1, (int64_t)i);
+		for (int32_t k = 0; k < 4; k++)
+			assert_int_equal(k < slice.iov_n ? slice.iov[k].iov_len : 0, known[i].rows[k]);
+		store_read_end(txn);
+	}
+	log_finish(&l);
+}
+
 static void
 outside_of_the_log(void **state)
 {
@@ -285,6 +332,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_log_against_the_model),
 		cmocka_unit_test(headers_straddle_rows),
+		cmocka_unit_test(the_ends_of_runs),
 		cmocka_unit_test(outside_of_the_log),
 		cmocka_unit_test(snapshots_stand_still),
 	};
