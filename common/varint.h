@@ -25,6 +25,29 @@ int varint_get_u32(const uint8_t *at, size_t n, uint32_t *out);
 int varint_get_i32(const uint8_t *at, size_t n, int32_t *out);
 int varint_get_i64(const uint8_t *at, size_t n, int64_t *out);
 
+/*
+ * A signed one of one or two bytes, as nearly all in records are, without a call: how many it used; 0: it is longer,
+ * or not all there, which the others tell.
+ */
+static inline int
+varint_get_short(const uint8_t *at, size_t n, int32_t *out)
+{
+	uint32_t value;
+	int used;
+
+	if (n >= 1 && at[0] < 0x80) {
+		value = at[0];
+		used = 1;
+	} else if (n >= 2 && at[1] < 0x80) {
+		value = (at[0] & 0x7fu) | (uint32_t)at[1] << 7;
+		used = 2;
+	} else {
+		return 0;
+	}
+	*out = (int32_t)(value >> 1 ^ (0 - (value & 1)));
+	return used;
+}
+
 int varint_put_u32(uint8_t *at, uint32_t value);
 int varint_put_i32(uint8_t *at, int32_t value);
 int varint_put_i64(uint8_t *at, int64_t value);

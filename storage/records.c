@@ -31,30 +31,42 @@ read_bytes(struct record_source *r, int32_t n)
 	return (struct bytes){ .at = at, .n = n };
 }
 
-static int32_t
-read_i32(struct record_source *r)
+static int64_t
+read_long(struct record_source *r, bool narrow)
 {
-	int32_t v = 0;
-	int used = varint_get_i32(r->at, (size_t)(r->end - r->at), &v);
+	int64_t v = 0;
+	int32_t v32 = 0;
+	size_t n = (size_t)(r->end - r->at);
+	int used = narrow ? varint_get_i32(r->at, n, &v32) : varint_get_i64(r->at, n, &v);
 	if (used <= 0) {
 		(void)fail(r);
 		return 0;
 	}
+	r->at += used;
+	return narrow ? v32 : v;
+}
+
+static inline int64_t
+read_number(struct record_source *r, bool narrow)
+{
+	int32_t v;
+	int used = varint_get_short(r->at, (size_t)(r->end - r->at), &v);
+	if (used == 0)
+		return read_long(r, narrow);
 	r->at += used;
 	return v;
 }
 
-static int64_t
+static inline int32_t
+read_i32(struct record_source *r)
+{
+	return (int32_t)read_number(r, true);
+}
+
+static inline int64_t
 read_i64(struct record_source *r)
 {
-	int64_t v = 0;
-	int used = varint_get_i64(r->at, (size_t)(r->end - r->at), &v);
-	if (used <= 0) {
-		(void)fail(r);
-		return 0;
-	}
-	r->at += used;
-	return v;
+	return read_number(r, false);
 }
 
 static struct bytes

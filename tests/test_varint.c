@@ -60,6 +60,23 @@ zigzag(void **state)
 	}
 }
 
+/* The short way agrees with the long one, and takes what is of one or two bytes. */
+static void
+short_numbers(void **state)
+{
+	(void)state;
+	for (int32_t i = -10000; i <= 10000; i++) {
+		uint8_t bytes[VARINT32_MAX];
+		int32_t value = i + 1;
+		int n = varint_put_i32(bytes, i);
+
+		for (int cut = 0; cut < n; cut++)
+			assert_int_equal(varint_get_short(bytes, (size_t)cut, &value), 0);
+		assert_int_equal(varint_get_short(bytes, sizeof(bytes), &value), n <= 2 ? n : 0);
+		assert_int_equal(value, n <= 2 ? i : i + 1);
+	}
+}
+
 static void
 what_does_not_fit(void **state)
 {
@@ -84,6 +101,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_encodings),
 		cmocka_unit_test(zigzag),
+		cmocka_unit_test(short_numbers),
 		cmocka_unit_test(what_does_not_fit),
 	};
 
