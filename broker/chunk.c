@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLIM_BYTES 4096
-#define FREE_MOST  16 /* kept for the next requests; two megabytes */
+#define FREE_MOST 16 /* kept for the next requests; two megabytes */
 
 static struct chunk *
 take_free(struct chunk_pool *pool)
@@ -61,9 +60,11 @@ slim_bytes(const struct chunk *c, bool tight)
 {
 	size_t rest = c->used - c->parsed;
 
-	if (rest <= SLIM_BYTES / 4)
-		return SLIM_BYTES;
-	return tight && c->references == 1 ? (rest * 2 + SLIM_BYTES - 1) / SLIM_BYTES * SLIM_BYTES : c->cap;
+	if (rest <= CHUNK_SLIM_BYTES / 4)
+		return CHUNK_SLIM_BYTES;
+	return tight && c->references == 1
+		   ? (rest * 2 + CHUNK_SLIM_BYTES - 1) / CHUNK_SLIM_BYTES * CHUNK_SLIM_BYTES
+		   : c->cap;
 }
 
 struct chunk *

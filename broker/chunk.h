@@ -18,7 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHUNK_BYTES (128 * 1024)
+#define CHUNK_BYTES      (128 * 1024)
+#define CHUNK_SLIM_BYTES 4096 /* the least that a rest is moved to */
 
 struct chunk {
 	struct chunk *next_free;

@@ -20,6 +20,7 @@
 #include "broker/call.h"
 #include "broker/chunk.h"
 #include "broker/dispatch.h"
+#include "broker/pressure.h"
 #include "broker/fetch_session.h"
 #include "broker/worker.h"
 #include "common/bytes.h"
@@ -138,6 +139,7 @@ connection_close(struct connection *c)
 	list_remove(&c->in_flushing);
 	list_remove(&c->in_later);
 	list_remove(&c->in_starved);
+	pressure_count(c);
 	fetch_session_free(c->session);
 	chunk_release(&w->chunks, c->chunk);
 	w->pending_bytes -= buf_len(&c->pending);
@@ -192,7 +194,7 @@ connection_drain(struct connection *c)
 static bool
 has_room(const struct connection *c)
 {
-	int most = worker_is_crowded(c->worker) ? 1 : CALLS_MOST;
+	int most = pressure_is_crowded(c->worker) ? 1 : CALLS_MOST;
 
 	return (c->internal || c->call_n < most) && buf_len(&c->pending) == 0 &&
 	       c->answer_bytes < ANSWERS_BYTES_MOST;
@@ -213,16 +215,6 @@ may_read(const struct connection *c)
 	       !(is_held_up(c) && c->chunk != NULL);
 }
 
-/* The first in each of these queues goes on, one request at a time, so that somebody always does. */
-bool
-connection_is_starved(const struct connection *c)
-{
-	const struct worker *w = c->worker;
-	bool first = w->starved.next == &c->in_starved || w->beginners.next == &c->in_starved;
-
-	return !list_is_empty(&c->in_starved) && (!first || c->holding_n > 0);
-}
-
 void
 connection_update(struct connection *c)
 {
@@ -231,7 +223,8 @@ connection_update(struct connection *c)
 
 	if (!may)
 		list_remove(&c->in_starved); /* it is not memory that it waits for */
-	if (may && !connection_is_starved(c))
+	pressure_count(c);
+	if (may && !pressure_is_starved(c))
 		ev_io_start(loop, &c->readable);
 	else
 		ev_io_stop(loop, &c->readable);
@@ -346,7 +339,7 @@ room_wanted(const struct connection *c)
 	if (have < SIZE_BYTES)
 		return SIZE_BYTES + 4096;
 	size_t frame = SIZE_BYTES + (size_t)get_u32(chunk->data + chunk->parsed);
-	size_t trusted = worker_is_tight(c->worker) ? TIGHT_FRAME : TRUSTED_FRAME;
+	size_t trusted = pressure_is_tight(c->worker) ? TIGHT_FRAME : TRUSTED_FRAME;
 	if (frame <= trusted || frame <= have * 2)
 		return frame;
 	if (chunk->used < chunk->cap)
@@ -354,17 +347,15 @@ room_wanted(const struct connection *c)
 	return have * 2 > trusted ? have * 2 : trusted;
 }
 
-/* Over the budget only one connection may go on, lest all wait for each other's half-received requests. */
+/* Over the budget only some connections may go on, lest all wait for each other's half-received requests. */
 static bool
 must_starve(struct connection *c)
 {
-	struct worker *w = c->worker;
-
 	if (c->internal) /* whose clients are held back by the worker that received their requests */
 		return false;
-	if (worker_is_full(w) && list_is_empty(&c->in_starved))
-		list_append(c->chunk == NULL ? &w->beginners : &w->starved, &c->in_starved);
-	return connection_is_starved(c);
+	if (pressure_is_full(c->worker))
+		pressure_queue(c);
+	return pressure_is_starved(c);
 }
 
 void
@@ -426,7 +417,7 @@ serve(struct connection *c)
 	if (c->chunk == NULL || is_held_up(c))
 		list_remove(&c->in_starved); /* served, or not to be served now; the next may go on */
 	else
-		c->chunk = chunk_slim(&w->chunks, c->chunk, worker_is_tight(w));
+		c->chunk = chunk_slim(&w->chunks, c->chunk, pressure_is_tight(w));
 	connection_update(c);
 	worker_read_end(w);
 }
@@ -466,7 +457,7 @@ connection_resume(struct connection *c)
 void
 connection_feed(struct connection *c)
 {
-	if (!worker_is_full(c->worker))
+	if (!pressure_is_full(c->worker))
 		list_remove(&c->in_starved);
 	connection_update(c);
 }

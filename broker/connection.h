@@ -54,7 +54,7 @@ struct connection {
 	struct list in_worker;   /* least recently active first */
 	struct list in_flushing; /* in the worker's flushing list, or nowhere */
 	struct list in_later;    /* in the worker's later list, or nowhere */
-	struct list in_starved;  /* in the worker's starved list, or nowhere */
+	struct list in_starved;  /* in the worker's starved list, or its beginners, or nowhere */
 	struct list calls;       /* oldest first; internal: those that are finished */
 	struct list *waiting;    /* internal: those that are not, in buckets by correlation id */
 	int call_n;              /* of both */
@@ -75,7 +75,9 @@ struct connection {
 		int64_t ms; /* monotonic; 0: nothing is watched */
 		uint64_t moved;
 	} pace; /* while memory is short, and this request half there: since when, from how many bytes on */
-	uint64_t id; /* for diagnostics */
+	size_t begun_bytes; /* of this request, as a beginner, in worker.begun_bytes (pressure.h) */
+	int64_t begun_ms;   /* monotonic: since when it is there */
+	uint64_t id;        /* for diagnostics */
 	int fd;
 	uint8_t listener; /* index in the configuration */
 	int32_t entry;    /* in the census */
@@ -86,6 +88,7 @@ struct connection {
 			     answered */
 	bool greeted;     /* the first frame was seen */
 	bool internal;    /* from another worker */
+	bool begins;      /* the queue that it starves in is that of the beginners */
 	struct str client_host; /* of the present request's client */
 	uint16_t local_port;
 	char local_host[46]; /* the address that the client connected to */
@@ -105,14 +108,15 @@ void connection_refuse(struct connection *c);
 void connection_flush(struct connection *c);
 /* In the worker's flushing list from now on. */
 void connection_mark(struct connection *c);
-/* Waits for the memory budget, and is not the one that may go on all the same. */
-bool connection_is_starved(const struct connection *c);
 /* Its next turn: it had sent more than is served in one. */
 void connection_resume(struct connection *c);
-/* Read on if the memory budget allows it now, or if this is the first of those that wait for it. */
+/* Read on if the memory budget allows it now, or if this is one that goes on all the same. */
 void connection_feed(struct connection *c);
 /* No more requests come, or are read (SIGTERM): answer what there is, waiting fetches at once, then close. */
 void connection_drain(struct connection *c);
+
+/* Read on, or no longer, as things are now. */
+void connection_update(struct connection *c);
 
 /* A new call of it, from dispatch. */
 void connection_take(struct connection *c, struct call *call);
@@ -133,8 +137,6 @@ void call_end(struct call *call);
 void connection_parse(struct connection *c);
 /* It has had its turn; if so, it is in the worker's later list. */
 bool connection_has_had_its_turn(struct connection *c);
-/* Read on, or no longer, as things are now. */
-void connection_update(struct connection *c);
 /* Bytes came, or were taken: the last in the worker's list, which is in this order. */
 void connection_stays_active(struct connection *c);
 /*

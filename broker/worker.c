@@ -5,16 +5,14 @@
 #include <unistd.h>
 
 #include "broker/connection.h"
+#include "broker/pressure.h"
 #include "broker/status.h"
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/diag.h"
 #include "common/faultpoint.h"
 
-#define PRESSURE_LOOK_S 0.2
-#define STALLED_MS      5000
-#define STALLED_BYTES   4096
-#define DRAIN_MOST_S    3.0 /* a client that does not take its last answers */
+#define DRAIN_MOST_S 3.0 /* a client that does not take its last answers */
 
 static struct worker worker;
 
@@ -36,79 +34,10 @@ worker_read_end(struct worker *w)
 	w->snapshot = NULL;
 }
 
-static size_t
-budget(const struct worker *w)
-{
-	return (size_t)w->config->queued_max_bytes;
-}
-
-/* Half the budget is for requests (beyond three eighths they wait for each other), half for answers that sockets did
- * not take. A quarter more is for calls. */
-bool
-worker_is_full(const struct worker *w)
-{
-	return w->chunks.bytes > budget(w) / 8 * 3;
-}
-
-/*
- * Half requests alone hold more than half. What calls hold does not count, they are being served; nor does what the two
- * hold that go on all the same: it is to grow.
- */
-static bool
-is_overfull(const struct worker *w)
-{
-	size_t held = 0;
-
-	if (w->chunks.bytes <= budget(w) / 2)
-		return false;
-	LIST_EACH (&w->connections, it) {
-		const struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (c->chunk != NULL && !c->internal && !c->doomed && w->starved.next != &c->in_starved &&
-		    w->beginners.next != &c->in_starved)
-			held += c->chunk->cap;
-	}
-	return held > budget(w) / 2;
-}
-
-bool
-worker_is_tight(const struct worker *w)
-{
-	return w->chunks.bytes > budget(w) / 16 * 3;
-}
-
-bool
-worker_is_crowded(const struct worker *w)
-{
-	return w->call_n * (size_t)CALL_BYTES + w->answer_bytes > budget(w) / 4;
-}
-
 bool
 worker_is_late(const struct worker *w)
 {
 	return clock_monotonic_ns() - w->awake_since_ns > TURN_NS;
-}
-
-/* Too much is unsent: the client that has not read for longest pays for it. */
-static void
-shed_slow_readers(struct worker *w)
-{
-	struct connection *slowest = NULL;
-
-	if (w->pending_bytes <= budget(w) / 2)
-		return;
-	LIST_EACH (&w->connections, it) {
-		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (buf_len(&c->pending) > 0 && !c->doomed && !c->internal &&
-		    (slowest == NULL || c->pending_since_ms < slowest->pending_since_ms))
-			slowest = c;
-	}
-	if (slowest == NULL)
-		return;
-	diag_warn_often("connection closed: the client does not read its answers",
-			D_INT("connection", slowest->id), D_C("client", slowest->peer),
-			D_INT("unsent_bytes", buf_len(&slowest->pending)));
-	connection_doom(slowest);
-	connection_flush(slowest); /* and is closed: its bytes count no more */
 }
 
 void
@@ -139,62 +68,8 @@ flush_connections(struct worker *w)
 {
 	while (!list_is_empty(&w->flushing)) {
 		connection_flush(LIST_OF(w->flushing.next, struct connection, in_flushing));
-		shed_slow_readers(w);
+		pressure_shed_slow_readers(w);
 	}
-}
-
-static void
-feed(struct list *waiting)
-{
-	while (!list_is_empty(waiting)) {
-		struct list *first = waiting->next;
-		connection_feed(LIST_OF(first, struct connection, in_starved));
-		if (waiting->next == first)
-			return; /* still over the budget; only the first goes on */
-	}
-}
-
-/* One that does not read its answers; else the first of those that wait for another. */
-static struct connection *
-who_gives_way(struct worker *w)
-{
-	LIST_EACH (&w->connections, it) {
-		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (c->chunk != NULL && buf_len(&c->pending) > 0 && !c->doomed && !c->internal)
-			return c;
-	}
-	if (list_is_empty(&w->starved) || w->starved.next->next == &w->starved)
-		return NULL;
-	struct connection *c = LIST_OF(w->starved.next->next, struct connection, in_starved);
-	return c->doomed || c->chunk == NULL ? NULL : c;
-}
-
-/* Those that began while there was no room have taken what was left, too. */
-static void
-shed_half_requests(struct worker *w)
-{
-	struct connection *c = is_overfull(w) ? who_gives_way(w) : NULL;
-
-	if (c == NULL)
-		return;
-	diag_warn_often("connection closed: half a request, and no memory left for the rest of it",
-			D_INT("connection", c->id), D_C("client", c->peer));
-	connection_doom(c);
-}
-
-static void
-feed_starved(struct worker *w)
-{
-	if (list_is_empty(&w->starved) && list_is_empty(&w->beginners))
-		return;
-	ev_timer_start(w->base.loop, &w->pressure);
-	if (worker_is_full(w)) {
-		waits_look(w, true); /* over the budget no fetch waits: what they hold is wanted */
-		worker_read_end(w);
-	}
-	feed(&w->beginners);
-	feed(&w->starved);
-	shed_half_requests(w);
 }
 
 void
@@ -207,7 +82,7 @@ worker_work(struct worker *w)
 		worker_read_end(w);
 	} while (turn_is_due(w) || !list_is_empty(&w->flushing));
 	turn_run(w); /* nothing to commit any more; but what was parked by the flushes must be announced */
-	feed_starved(w);
+	pressure_relieve(w);
 }
 
 static bool
@@ -386,65 +261,6 @@ on_leave(void *arg)
 	ev_timer_start(w->base.loop, &enough);
 }
 
-/* Half a request is there, and in STALLED_MS hardly anything was added; or taken of the answers that are unsent. */
-static bool
-is_stalled(struct connection *c, int64_t now)
-{
-	bool is_its_turn = ev_is_active(&c->readable) || buf_len(&c->pending) > 0;
-
-	if (c->chunk == NULL || c->internal || !is_its_turn) {
-		c->pace.ms = 0;
-		return false;
-	}
-	if (c->pace.ms != 0 && now - c->pace.ms < STALLED_MS)
-		return false;
-	bool stalled = c->pace.ms != 0 && c->moved - c->pace.moved < STALLED_BYTES;
-	c->pace.ms = now;
-	c->pace.moved = c->moved;
-	return stalled;
-}
-
-/* The first beginner was that at the last look, too: it goes behind those that have half a request, as it has one. */
-static void
-rotate_beginners(struct worker *w)
-{
-	if (list_is_empty(&w->beginners)) {
-		w->slow_beginner = NULL;
-		return;
-	}
-	struct connection *first = LIST_OF(w->beginners.next, struct connection, in_starved);
-	if (first == w->slow_beginner && first->chunk != NULL) {
-		list_remove(&first->in_starved);
-		list_append(&w->starved, &first->in_starved);
-		connection_update(first);
-	}
-	w->slow_beginner = first;
-}
-
-/* Memory is short: whoever has sent half a request and next to nothing since gives way. */
-static void
-on_pressure(struct ev_loop *loop, ev_timer *watcher, int revents)
-{
-	struct worker *w = watcher->data;
-	int64_t now = clock_monotonic_ms();
-
-	(void)revents;
-	if (list_is_empty(&w->starved) && list_is_empty(&w->beginners)) {
-		ev_timer_stop(loop, watcher);
-		return;
-	}
-	rotate_beginners(w);
-	LIST_EACH (&w->connections, it) {
-		struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (!is_stalled(c, now))
-			continue;
-		diag_warn_often(
-		    "connection closed: half a request, then next to nothing, while memory is short",
-		    D_INT("connection", c->id), D_C("client", c->peer));
-		connection_doom(c);
-	}
-}
-
 static void
 on_write_retry(struct ev_loop *loop, ev_timer *watcher, int revents)
 {
@@ -492,11 +308,9 @@ watch(struct worker *w)
 	ev_prepare_init(&w->before_sleep, on_before_sleep);
 	ev_check_init(&w->after_sleep, on_after_sleep);
 	ev_idle_init(&w->again, on_again);
-	ev_timer_init(&w->pressure, on_pressure, PRESSURE_LOOK_S, PRESSURE_LOOK_S);
 	ev_init(&w->write_retry, on_write_retry);
 	w->write_retry.repeat = 0.002;
-	w->arrivals.data = w->idle_check.data = w->pressure.data = w->before_sleep.data =
-	    w->after_sleep.data = w;
+	w->arrivals.data = w->idle_check.data = w->before_sleep.data = w->after_sleep.data = w;
 	ev_io_start(w->base.loop, &w->arrivals);
 	ev_signal_init(&w->usr1, on_status, SIGUSR1);
 	w->usr1.data = w;
@@ -520,12 +334,11 @@ worker_main(struct family *family, int slot)
 	w->slot = &family->shared->slot[slot];
 	list_init(&w->connections);
 	list_init(&w->flushing);
-	list_init(&w->starved);
-	list_init(&w->beginners);
 	list_init(&w->later);
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
+	pressure_init(w);
 	fetch_sessions_init(&w->sessions);
 	for (size_t i = 0; i < WAIT_HASHES / 64; i++)
 		atomic_store(&w->slot->waits[i], 0); /* those of a predecessor */

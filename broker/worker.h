@@ -37,8 +37,8 @@ struct worker {
 	struct list flushing;    /* connections with something to send or to end, in this turn */
 	struct list later;       /* connections that have had their turn and have more to say */
 	struct list starved;     /* connections that wait for the memory budget, with half a request */
-	struct list beginners; /* those that wait for it with nothing yet: they do not wait for the others */
-	const struct connection *slow_beginner; /* the first of them, at the last look */
+	struct list beginners;   /* those that began while it was used up (pressure.h) */
+	size_t begun_bytes;      /* what these have received, if it is more than a little */
 	uint32_t connection_n;
 	uint64_t next_connection_id;
 	struct chunk_pool chunks;
@@ -71,16 +71,10 @@ struct worker {
 struct store_txn *worker_read(struct worker *w);
 /* Every callback that may have read ends with this. */
 void worker_read_end(struct worker *w);
-/* Over the memory budget: new bytes are not read. */
-bool worker_is_full(const struct worker *w);
 /* All that there is to do without waiting: before the loop blocks. */
 void worker_work(struct worker *w);
 /* Let go of connections whose client has said nothing since then. */
 void worker_check_idle(struct worker *w, int64_t before_ms);
-/* Many requests are under way, or large answers wait to be sent: one request a connection, for now. */
-bool worker_is_crowded(const struct worker *w);
-/* Over half of it: requests get memory as their bytes come, whatever size they announce. */
-bool worker_is_tight(const struct worker *w);
 /* This turn of the loop has taken its time: no further request is begun in it. */
 bool worker_is_late(const struct worker *w);
 /* A turn of the loop begins. Connections that have had their turn have the next one. */

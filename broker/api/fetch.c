@@ -25,6 +25,7 @@
 #include "broker/api/handlers.h"
 #include "broker/api/repeats.h"
 #include "broker/connection.h"
+#include "broker/pressure.h"
 #include "broker/worker.h"
 #include "common/clock.h"
 #include "protocol/messages.h"
@@ -168,7 +169,7 @@ stop_waiting(struct fetching *f)
 static bool
 may_wait(const struct call *call)
 {
-	return !call->connection->hangup && !worker_is_full(call->worker);
+	return !call->connection->hangup && !pressure_is_full(call->worker);
 }
 
 /* Look whether it is enough by now; if so, or if the client has hung up, the wait is over. */

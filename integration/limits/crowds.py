@@ -103,6 +103,29 @@ def lorises():
         close(held)
 
 
+@case("memory is short, and 200 clients say three bytes of a request and no more: whoever comes then does not wait for them", 30)
+def three_bytes():
+    with Limited(workers=1, options=["-o", f"queued.max.request.bytes={16 * MB}"]) as broker:
+        neighbour = Neighbour(broker)
+        held = connections(broker, 20)
+        for c in held:
+            push(c, half(4 * MB, 900_000))
+        neighbour.works()
+        few = connections(broker, 200)
+        for c in few:
+            push(c, b"\0\0\0")
+        ends = time.monotonic() + 1
+        while time.monotonic() < ends:
+            for c in held:
+                push(c, bytes(100))
+            with Connection(broker.port) as newcomer:
+                newcomer.ask(API_VERSIONS, 0)
+            neighbour.works()
+        neighbour.judge(most_mb=16, most_s=1)
+        assert all(is_open(c) for c in few), "those that said three bytes were closed at once"
+        close(held + few)
+
+
 def is_open(c):
     try:
         return c.socket.recv(1) != b""

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/connection.h"
+#include "broker/pressure.h"
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "tests/lib/test.h"
@@ -48,14 +49,13 @@ workers_start(struct workers *ws, int slot)
 	w->store = ws->store.store;
 	list_init(&w->connections);
 	list_init(&w->flushing);
-	list_init(&w->starved);
-	list_init(&w->beginners);
 	list_init(&w->later);
 	list_init(&w->parked);
 	turn_init(&w->turn);
 	waits_init(&w->waits);
 	fetch_sessions_init(&w->sessions);
-	ev_init(&w->pressure, nothing);
+	pressure_init(w);
+	ev_set_cb(&w->pressure, nothing); /* who wants a look takes it */
 	ev_init(&w->write_retry, nothing);
 	coordinator_start(w);
 	forward_start(w);
