@@ -6,7 +6,6 @@
 
 #define FIRST_BUCKETS 8
 #define SPREAD        UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio */
-#define FNV_PRIME     UINT64_C(0x100000001b3)
 
 struct hash_node *
 hash_first(const struct hash_table *t, uint64_t hash)
@@ -67,6 +66,12 @@ hash_free(struct hash_table *t)
 	*t = HASH_EMPTY;
 }
 
+size_t
+hash_table_bytes(const struct hash_table *t)
+{
+	return t->bucket == NULL ? 0 : (size_t)(t->mask + 1) * sizeof(struct hash_node *);
+}
+
 uint64_t
 hash_mix(uint64_t value)
 {
@@ -74,12 +79,55 @@ hash_mix(uint64_t value)
 	return value ^ (value >> 29);
 }
 
+/* --- SipHash-1-3 (Aumasson, Bernstein), its key made of the seed --- */
+
+static uint64_t
+rotate(uint64_t value, int bits)
+{
+	return value << bits | value >> (64 - bits);
+}
+
+static void
+sip_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[2] += v[3];
+	v[1] = rotate(v[1], 13) ^ v[0];
+	v[3] = rotate(v[3], 16) ^ v[2];
+	v[0] = rotate(v[0], 32);
+	v[2] += v[1];
+	v[0] += v[3];
+	v[1] = rotate(v[1], 17) ^ v[2];
+	v[3] = rotate(v[3], 21) ^ v[0];
+	v[2] = rotate(v[2], 32);
+}
+
+static void
+sip_word(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	sip_round(v);
+	v[0] ^= word;
+}
+
 uint64_t
 hash_bytes(uint64_t seed, const void *at, size_t n)
 {
 	const uint8_t *byte = at;
+	uint64_t key = hash_mix(seed), word = 0;
+	uint64_t v[4] = { seed ^ UINT64_C(0x736f6d6570736575), key ^ UINT64_C(0x646f72616e646f6d),
+			  seed ^ UINT64_C(0x6c7967656e657261), key ^ UINT64_C(0x7465646279746573) };
 
-	for (size_t i = 0; i < n; i++)
-		seed = (seed ^ byte[i]) * FNV_PRIME;
-	return hash_mix(seed);
+	for (size_t i = 0; i < n; i++) {
+		word |= (uint64_t)byte[i] << (i % 8 * 8);
+		if (i % 8 != 7)
+			continue;
+		sip_word(v, word);
+		word = 0;
+	}
+	sip_word(v, word | (uint64_t)n << 56);
+	v[2] ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }

@@ -32,11 +32,14 @@ struct hash_table {
 struct hash_node *hash_first(const struct hash_table *t, uint64_t hash);
 void hash_add(struct hash_table *t, struct hash_node *node);
 void hash_remove(struct hash_table *t, struct hash_node *node); /* which is in it */
+/* Of memory: the table, not what is in it. */
+size_t hash_table_bytes(const struct hash_table *t);
 /* The table, not what is in it. */
 void hash_free(struct hash_table *t);
 
 /* Spread what is known over all 64 bits. */
 uint64_t hash_mix(uint64_t value);
+/* Who does not know the seed cannot find bytes that collide more often than others. */
 uint64_t hash_bytes(uint64_t seed, const void *at, size_t n);
 
 #endif
