@@ -27,9 +27,9 @@ struct kept_partition {
 	int32_t at; /* in the session's arrays */
 };
 
-/* For the memory that a partition takes: itself, its places in the arrays, and what the allocator adds. */
-#define PARTITION_BYTES                                                                                      \
-	(sizeof(struct kept_partition) + sizeof(struct hash_node *) * 2 + sizeof(uint64_t) + 2 + 16)
+#define ALLOCATED 16 /* what the allocator adds */
+/* A place in the arrays, which never shrink. */
+#define PLACE_BYTES (sizeof(uint64_t) + sizeof(uint16_t) + sizeof(struct kept_partition *))
 
 /* --- topics and partitions ------------------------------------------------------------- */
 
@@ -55,7 +55,15 @@ topic_find(const struct fetch_partitions *s, const struct fetch_topic *topic, ui
 static size_t
 topic_bytes(const struct kept_topic *kept)
 {
-	return sizeof(*kept) + (size_t)kept->topic.name.n + sizeof(struct hash_node *) + 16;
+	return sizeof(*kept) + (size_t)kept->topic.name.n + ALLOCATED;
+}
+
+static void
+add_to(struct fetch_partitions *s, struct hash_table *table, struct hash_node *node)
+{
+	s->bytes -= hash_table_bytes(table);
+	hash_add(table, node);
+	s->bytes += hash_table_bytes(table);
 }
 
 static struct kept_topic *
@@ -69,7 +77,7 @@ topic_add(struct fetch_partitions *s, const struct fetch_topic *topic, uint64_t 
 		memcpy(kept->name, topic->name.at, (size_t)n);
 	kept->topic = (struct fetch_topic){ .name = { .at = kept->name, .n = n }, .id = topic->id };
 	kept->node.hash = hash;
-	hash_add(&s->topics, &kept->node);
+	add_to(s, &s->topics, &kept->node);
 	s->bytes += topic_bytes(kept);
 	return kept;
 }
@@ -116,7 +124,9 @@ make_room(struct fetch_partitions *s)
 {
 	if (s->n < s->room)
 		return;
-	s->room = s->room == 0 ? 4 : s->room * 2;
+	int32_t had = s->room;
+	s->room = had == 0 ? 4 : had * 2;
+	s->bytes += (size_t)(s->room - had) * PLACE_BYTES;
 	s->marks = resize(s->marks, s->room, sizeof(*s->marks));
 	s->hashes = resize(s->hashes, s->room, sizeof(*s->hashes));
 	s->at = resize(s->at, s->room, sizeof(struct kept_partition *));
@@ -156,8 +166,8 @@ partition_add(struct fetch_partitions *s, struct kept_topic *topic, int32_t part
 	s->hashes[kept->at] = 0;
 	s->marks[kept->at] = 0;
 	topic->uses++;
-	hash_add(&s->partitions, &kept->node);
-	s->bytes += PARTITION_BYTES;
+	add_to(s, &s->partitions, &kept->node);
+	s->bytes += sizeof(*kept) + ALLOCATED;
 	return kept;
 }
 
@@ -173,7 +183,7 @@ partition_remove(struct fetch_partitions *s, struct kept_partition *kept)
 	s->hashes[at] = s->hashes[last];
 	list_remove(&kept->in_active);
 	hash_remove(&s->partitions, &kept->node);
-	s->bytes -= PARTITION_BYTES;
+	s->bytes -= sizeof(*kept) + ALLOCATED;
 	kept->topic->uses--;
 	topic_drop_if_unused(s, kept->topic);
 	free(kept);

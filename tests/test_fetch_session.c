@@ -391,6 +391,23 @@ test_memory_is_bounded(void **state)
 	assert_int_equal(all.bytes, 0);
 }
 
+/* Arrays and tables do not shrink, and so count as long as the session lives: else each would leave megabytes behind. */
+static void
+test_what_was_forgotten_leaves_its_room_behind(void **state)
+{
+	(void)state;
+	int32_t id = begin_with(10000);
+	struct fetch_request *in = request(id, 1);
+	for (int32_t i = 1; i < 10000; i++)
+		forget(in, "t", i);
+	assert_int_equal(begin(in), ERR_NONE);
+	assert_int_equal(session->partitions.n, 1);
+	assert_true(all.bytes > 10000 * (sizeof(*session->partitions.marks) +
+					 sizeof(*session->partitions.hashes) + sizeof(void *)) +
+				    hash_table_bytes(&session->partitions.partitions));
+	fetch_session_release(session);
+}
+
 /* --- active and quiet --- */
 
 static void
@@ -725,6 +742,7 @@ main(void)
 		T(test_slots_are_few),
 		T(test_no_slots_no_sessions),
 		T(test_memory_is_bounded),
+		T(test_what_was_forgotten_leaves_its_room_behind),
 		T(test_only_what_changed_is_told),
 		T(test_each_number_counts),
 		T(test_who_gives_goes_to_the_end),
