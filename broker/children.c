@@ -193,9 +193,11 @@ children_want(struct children *c, enum child_kind kind, bool wanted)
 }
 
 void
-children_hurry(struct children *c, enum child_kind kind)
+children_hurry(struct children *c, enum child_kind kind, int64_t most_ms)
 {
+	int64_t latest_ms = clock_monotonic_ms() + most_ms;
+
 	for (int i = 0; i < c->n; i++)
-		if (c->child[i].kind == kind)
-			c->child[i].not_before_ms = 0;
+		if (c->child[i].kind == kind && c->child[i].not_before_ms > latest_ms)
+			c->child[i].not_before_ms = latest_ms;
 }

@@ -67,8 +67,8 @@ int64_t children_spawn(struct children *c);
 int children_wait(struct children *c, int *status);
 void children_signal(const struct children *c, enum child_kind kind, int signal_number);
 void children_want(struct children *c, enum child_kind kind, bool wanted);
-/* Whoever of this kind waits for his turn to be started again waits no longer. */
-void children_hurry(struct children *c, enum child_kind kind);
+/* Whoever of this kind waits for his turn to be started again waits so long at most. */
+void children_hurry(struct children *c, enum child_kind kind, int64_t most_ms);
 
 /* The processes' mains: never return. */
 _Noreturn void worker_main(struct family *family, int slot);

@@ -36,6 +36,7 @@
 /* SIGTERM to exit within five seconds: first for workers and cleaner, then for the last checkpoint. */
 #define DRAIN_DEADLINE_S  3.5
 #define FINISH_DEADLINE_S 1.0
+#define FINISH_PAUSE_MS   20 /* before another one tries to make the last checkpoint */
 
 enum state { PREPARING, RUNNING, DRAINING, FINISHING, DONE };
 static const char *const state_names[] = { "preparing", "running", "draining", "finishing", "done" };
@@ -227,22 +228,22 @@ writers_are_gone(void)
 	       0;
 }
 
-/* The last checkpoint is somebody's who lives: if its maker dies, or was not there, another one is started at once. */
 static void
 start_finishing(void)
 {
 	state_set(FINISHING);
 	atomic_store(&sv.family.shared->finish, 1);
-	children_hurry(&sv.children, CHILD_CHECKPOINTER);
 	FAULT_POINT("supervisor.finishes");
 }
 
+/* The last checkpoint is somebody's who lives: if its maker dies, or was not there, another one is started soon. */
 static void
 finish(void)
 {
 	bool over = sv.last_checkpoint || sv.hopeless || sv.late;
 
 	if (!over) {
+		children_hurry(&sv.children, CHILD_CHECKPOINTER, FINISH_PAUSE_MS);
 		spawn_wanted();
 		children_signal(&sv.children, CHILD_CHECKPOINTER, SIGTERM);
 		return;

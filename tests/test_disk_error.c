@@ -370,11 +370,21 @@ is_clean(const char *dir)
 	return at >= 0 ? slot.clean : -1;
 }
 
-/* Its maker has died again and again, and the next one would have to wait for 1.6 s; but the broker is to stop now. */
 static void
-status_0_means_that_there_was_a_last_checkpoint(void **state)
+wait_until_gone(pid_t pid)
 {
-	(void)state;
+	for (int64_t until_ms = clock_monotonic_ms() + test_patience_ms(10000); kill(pid, 0) == 0;
+	     usleep(1000))
+		assert_true(clock_monotonic_ms() < until_ms);
+}
+
+/*
+ * Its maker has died again and again, and the next one would have to wait for 1.6 s; but the broker is to stop now. It
+ * dies before that, or late: when all others have left.
+ */
+static void
+stop_without_a_checkpointer(bool late)
+{
 	char *dir = test_dir_make();
 	struct live_broker b = live_broker_start(dir, "-w", "1", "-o", "log.flush.interval.ms=600000", NULL);
 	struct client c = client_connect(b.port);
@@ -383,16 +393,30 @@ status_0_means_that_there_was_a_last_checkpoint(void **state)
 		pid_t pid = live_broker_process(&b, "checkpointer");
 		assert_int_equal(client_produce(&c, "t", 0, 1, client_batch(&c.arena, 1, 100))->error_code,
 				 ERR_NONE);
-		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(kill(pid, late && i == 5 ? SIGSTOP : SIGKILL), 0);
 		if (i < 5)
 			live_broker_successor(&b, "checkpointer", pid);
 	}
 	client_close(&c);
+	if (late) {
+		kill(b.pid, SIGTERM);
+		wait_until_gone(live_broker_process(&b, "worker-0"));
+		wait_until_gone(live_broker_process(&b, "cleaner"));
+		kill(live_broker_process(&b, "checkpointer"), SIGKILL);
+	}
 	int64_t began_ms = clock_monotonic_ms();
 	assert_int_equal(live_broker_stop(&b), 0);
 	assert_true(clock_monotonic_ms() - began_ms < test_patience_ms(1000));
 	assert_int_equal(is_clean(dir), 1);
 	test_dir_remove(dir);
+}
+
+static void
+status_0_means_that_there_was_a_last_checkpoint(void **state)
+{
+	(void)state;
+	stop_without_a_checkpointer(false);
+	stop_without_a_checkpointer(true);
 }
 
 static int
