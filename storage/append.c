@@ -56,37 +56,42 @@ next_row_bytes(int64_t left)
 	return (size_t)(left < ROW_BYTES ? left : ROW_BYTES);
 }
 
-enum err
-append_flush_run(struct store_txn *txn, struct touched *touched)
+static void
+write_run(struct scan *s, struct touched *touched)
 {
 	struct pending_run *run = &touched->run;
-	if (run->bytes == 0)
-		return ERR_NONE;
 	struct source from = { .piece = run->piece };
-	struct scan s;
-	scan_open(&s, txn, TABLE_LOG);
 	size_t n;
 	for (int64_t pos = 0; pos < run->bytes; pos += (int64_t)n) {
 		n = next_row_bytes(run->bytes - pos);
 		uint8_t key[KEY_LOG_BYTES];
 		key_log(key, touched->topic, touched->index, run->last_offset, (uint32_t)pos);
-		uint8_t *row = scan_new_row(&s, key, sizeof(key), n);
+		uint8_t *row = scan_new_row(s, key, sizeof(key), n);
 		if (row == NULL)
 			break;
 		take(&from, row, n);
 	}
 	run->bytes = 0;
 	run->piece_n = 0;
+}
+
+/* One cursor for all runs: in the neighbourhood of the last one it need not go down the tree again. */
+static enum err
+write_runs(struct store_txn *txn, struct touched *const *touched, int32_t n)
+{
+	if (n == 0)
+		return ERR_NONE;
+	struct scan s;
+	scan_open(&s, txn, TABLE_LOG);
+	for (int32_t i = 0; i < n && s.err == ERR_NONE; i++)
+		write_run(&s, touched[i]);
 	return scan_close(&s);
 }
 
 enum err
 append_flush(struct store_txn *txn)
 {
-	enum err e = ERR_NONE;
-	for (int32_t i = 0; i < txn->touched_n && e == ERR_NONE; i++)
-		e = append_flush_run(txn, txn->touched[i]);
-	return e;
+	return write_runs(txn, txn->touched, txn->touched_n);
 }
 
 static void
@@ -136,7 +141,7 @@ add(struct store_txn *txn, struct touched *touched, uint8_t *at, const struct ba
 	struct pending_run *run = &touched->run;
 	enum err e = ERR_NONE;
 	if (run->bytes > 0 && run->bytes + batch->bytes > RUN_BYTES)
-		e = append_flush_run(txn, touched);
+		e = write_runs(txn, &touched, 1);
 	if (e == ERR_NONE)
 		e = timeindex_add(txn, touched, max_timestamp, batch->bytes);
 	if (e != ERR_NONE)

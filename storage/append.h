@@ -4,8 +4,7 @@
 
 #include "storage/partition.h"
 
-/* Write the batches that wait, as rows. The pieces may be forgotten afterwards. */
-MUST_CHECK enum err append_flush_run(struct store_txn *txn, struct touched *touched);
-MUST_CHECK enum err append_flush(struct store_txn *txn); /* of all partitions */
+/* Write the batches that wait, of all partitions, as rows. The pieces may be forgotten afterwards. */
+MUST_CHECK enum err append_flush(struct store_txn *txn);
 
 #endif

@@ -21,7 +21,7 @@ fail(struct record_source *r)
 }
 
 /* The next n bytes. */
-static struct bytes
+static inline struct bytes
 read_bytes(struct record_source *r, int32_t n)
 {
 	if (n < 0 || n > r->end - r->at)
@@ -69,7 +69,7 @@ read_i64(struct record_source *r)
 	return read_number(r, false);
 }
 
-static struct bytes
+static inline struct bytes
 read_nullable(struct record_source *r)
 {
 	int32_t n = read_i32(r);
