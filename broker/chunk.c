@@ -33,7 +33,25 @@ begin(struct chunk_pool *pool, struct chunk *c)
 	c->references = 1;
 	c->used = c->parsed = 0;
 	pool->bytes += c->cap;
+	if (pool->bytes > pool->most)
+		pool->most = pool->bytes;
 	return c;
+}
+
+size_t
+chunk_pool_most(struct chunk_pool *pool)
+{
+	size_t most = pool->most;
+
+	pool->most = pool->bytes;
+	return most;
+}
+
+void
+chunk_pool_empty(struct chunk_pool *pool)
+{
+	while (pool->free != NULL)
+		free(take_free(pool));
 }
 
 struct chunk *

@@ -33,8 +33,13 @@ struct chunk_pool {
 	struct chunk *free; /* of CHUNK_BYTES */
 	int free_n;
 	size_t bytes; /* in use by connections and calls */
+	size_t most;  /* of these, since chunk_pool_most() */
 };
 
+/* The most that was in use at any moment since this was asked. */
+size_t chunk_pool_most(struct chunk_pool *pool);
+/* What is kept for the next requests is freed. */
+void chunk_pool_empty(struct chunk_pool *pool);
 /* One reference, the caller's. At least `cap` bytes, and at least CHUNK_BYTES. NULL: there is no memory. */
 struct chunk *chunk_new(struct chunk_pool *pool, size_t cap);
 void chunk_hold(struct chunk *c);

@@ -420,6 +420,8 @@ serve(struct connection *c)
 		c->chunk = chunk_slim(&w->chunks, c->chunk, pressure_is_tight(w));
 	connection_update(c);
 	worker_read_end(w);
+	if (turn_is_full(w))
+		turn_run(w);
 }
 
 static void

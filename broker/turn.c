@@ -19,6 +19,7 @@ void
 turn_add(struct worker *w, struct job *job)
 {
 	list_append(&w->turn.jobs, &job->in_list);
+	w->turn.bytes += job->bytes;
 }
 
 void
@@ -174,6 +175,12 @@ turn_is_due(const struct worker *w)
 	return !list_is_empty(&w->turn.jobs) && atomic_load(&w->shared->store.writes_ok);
 }
 
+bool
+turn_is_full(const struct worker *w)
+{
+	return w->turn.bytes >= TURN_BYTES && turn_is_due(w);
+}
+
 /* A checkpointer died and its successor is not ready yet: a matter of milliseconds. Producers wait, not for
  * ever. */
 static bool
@@ -203,8 +210,10 @@ turn_run(struct worker *w)
 		take_batch(&w->turn, &batch);
 		write_batch(w, &batch);
 	}
-	if (list_is_empty(&w->turn.jobs))
+	if (list_is_empty(&w->turn.jobs)) {
 		w->turn.held_up_since_ms = 0;
+		w->turn.bytes = 0;
+	}
 	worker_release_parked(w);
 	want_durable(w);
 	if (atomic_load_explicit(&w->shared->checkpoint_wanted, memory_order_relaxed))

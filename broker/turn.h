@@ -2,7 +2,8 @@
  * turn: all that one turn of the loop wants written goes into one transaction.
  *
  *	turn_add(job) ... turn_add(job)     while requests are read
- *	turn_run()                          before the loop blocks: begin, write() of each, commit, settle
+ *	turn_run()                          before the loop blocks, or once there is enough for a transaction:
+ *	                                    begin, write() of each, commit, settle
  *
  * A transaction takes at most 64 jobs or 4 MB, so that the writer lock is held for microseconds; a bigger
  * turn makes several. What a commit promises is parked until the checkpointer has passed it. If a commit
@@ -25,6 +26,7 @@ struct worker;
 
 struct turn {
 	struct list jobs; /* in order of arrival */
+	size_t bytes;     /* of these */
 	uint32_t
 	    touched[TURN_TOUCHED]; /* wait_hash() of partitions whose log end moved in this transaction */
 	int touched_n;
@@ -42,5 +44,7 @@ void turn_touch(struct turn *turn, uint32_t hash);
 void turn_run(struct worker *w);
 /* Jobs wait, and the store takes writes: turn_run() would do something. */
 bool turn_is_due(const struct worker *w);
+/* What has gathered fills a transaction: more would wait in memory without sharing it. */
+bool turn_is_full(const struct worker *w);
 
 #endif

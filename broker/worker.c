@@ -75,6 +75,7 @@ flush_connections(struct worker *w)
 void
 worker_work(struct worker *w)
 {
+	thrift_note(w);
 	do {
 		turn_run(w);
 		look_at_waits(w);
@@ -309,6 +310,7 @@ watch(struct worker *w)
 	ev_check_init(&w->after_sleep, on_after_sleep);
 	ev_idle_init(&w->again, on_again);
 	ev_init(&w->write_retry, on_write_retry);
+	thrift_init(w);
 	w->write_retry.repeat = 0.002;
 	w->arrivals.data = w->idle_check.data = w->before_sleep.data = w->after_sleep.data = w;
 	ev_io_start(w->base.loop, &w->arrivals);

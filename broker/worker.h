@@ -21,6 +21,7 @@
 #include "broker/coordinator.h"
 #include "broker/fetch_session.h"
 #include "broker/forward.h"
+#include "broker/thrift.h"
 #include "broker/turn.h"
 #include "broker/waits.h"
 #include "common/list.h"
@@ -52,6 +53,7 @@ struct worker {
 
 	struct turn turn;
 	int64_t awake_since_ns;         /* when this turn of the loop began */
+	struct thrift thrift;           /* its own memory */
 	struct list parked;             /* jobs that wait for their commit to be durable, oldest first */
 	struct waits waits;             /* fetches that wait for data */
 	struct fetch_sessions sessions; /* of its connections */

@@ -57,6 +57,7 @@ workers_start(struct workers *ws, int slot)
 	pressure_init(w);
 	ev_set_cb(&w->pressure, nothing); /* who wants a look takes it */
 	ev_init(&w->write_retry, nothing);
+	thrift_init(w);
 	coordinator_start(w);
 	forward_start(w);
 	worker_read_end(w);
