@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <lmdb.h>
 
+#include "storage/ahead.h"
 #include "storage/catalog_cache.h"
 #include "storage/checkpoint.h"
 #include "storage/clean.h"
@@ -44,6 +45,7 @@ struct store {
 	struct reserve reserve;
 	struct clean_round round;
 	struct catalog_cache catalog;
+	struct ahead ahead; /* of what was read */
 };
 
 /* Translate; `doing` says in the diag line what failed. MDB_PANIC ends the process. */

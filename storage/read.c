@@ -6,6 +6,7 @@
  * where the answer begins within a run, or ends in one, are batch headers walked: one run of RUN_BYTES at
  * either end.
  */
+#include "storage/ahead.h"
 #include "storage/append.h"
 #include "storage/env.h"
 #include "storage/partition.h"
@@ -140,5 +141,7 @@ log_read(struct store_txn *txn, const struct topic *topic, int32_t index, int64_
 	e = read_runs(txn, topic->number, (uint32_t)index, arena, &r);
 	if (e != ERR_NONE)
 		*out = (struct log_slice){ .next_offset = offset };
+	else if (!txn->write && out->iov_n > 0 && out->next_offset < end)
+		ahead_of(&txn->store->ahead, out->iov[out->iov_n - 1].iov_base);
 	return e;
 }
