@@ -12,10 +12,13 @@ import re
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 
 from brokers import Watch, java
+from threads import Threads
 
 LOAD_TIMEOUT_S = 320
+LOOK_EVERY_S = 0.05  # at the client's threads
 SETTLE_S = 60  # at most
 QUIET_CPU = 0.05  # of a processor, by which a broker with nothing to do is known
 QUIET_DISK = 0.05  # of the time, that a disk which nobody needs is busy with something
@@ -53,7 +56,7 @@ class Session:
         return [os.path.join(self.programs, name), *map(str, arguments)]
 
     def run(self, command, environment=None):
-        """(standard output, CPU seconds of the command). Raises Failed."""
+        """(standard output, Used by the command). Raises Failed."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             process = subprocess.Popen(
                 command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
@@ -76,19 +79,21 @@ class Session:
         began = time.monotonic()
         try:
             with Watch(broker) as watch:
-                said, client_cpu_s = self.run(command)
+                said, client = self.run(command)
             figures = parse(said)
         except (Failed, ValueError) as failed:
             self.keep(broker, what, {"error": str(failed)})
             return None
         wall_s = time.monotonic() - began
         figures["broker_busy"] = watch.cpu_s / wall_s
-        figures["client_busy"] = client_cpu_s / wall_s
+        figures["client_busy"] = client.cpu_s / wall_s
+        if client.busiest_thread is not None:
+            figures["client_thread_busy"] = client.busiest_thread
         figures["own_mb"] = watch.own_mb
         gb = figures.get("messages", 0) * what["size"] / 1e9
         if gb > 0:
             figures["broker_cpu_s_per_gb"] = watch.cpu_s / gb
-            figures.setdefault("client_cpu_s_per_gb", client_cpu_s / gb)
+            figures.setdefault("client_cpu_s_per_gb", client.cpu_s / gb)
             figures["broker_cpu_us_per_message"] = watch.cpu_s / figures["messages"] * 1e6
         self.keep(broker, what, figures)
         return figures
@@ -132,15 +137,26 @@ def disk_busy_s(folder):
         return 0
 
 
+@dataclass(frozen=True)
+class Used:
+    cpu_s: float
+    busiest_thread: float  # the share of the time in which it had something to do; None: not known
+
+
 def wait(process, timeout_s):
-    """CPU seconds of a child that has ended; one that does not end in time is killed."""
+    """What a child has Used that has ended; one that does not end in time is killed."""
+    threads, next_look = Threads(process.pid), 0.0
     deadline = time.monotonic() + timeout_s
     while True:
+        now = time.monotonic()
+        if now >= next_look:
+            threads.look(now)
+            next_look = now + LOOK_EVERY_S
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
-            return usage.ru_utime + usage.ru_stime
-        if time.monotonic() > deadline:
+            return Used(usage.ru_utime + usage.ru_stime, threads.busiest())
+        if now > deadline:
             process.kill()
             deadline = float("inf")
         time.sleep(0.005)
@@ -202,6 +218,8 @@ def describe(record):
     figures = " ".join(f"{key}={record[key]:.4g}" for key in MAIN_FIGURES if key in record)
     cpu = f" cpu_s_per_gb={record['broker_cpu_s_per_gb']:.2f}" if "broker_cpu_s_per_gb" in record else ""
     busy = f" busy={record['client_busy']:.1f}+{record['broker_busy']:.1f}" if "broker_busy" in record else ""
+    if "client_thread_busy" in record:
+        busy += f" client_thread_busy={record['client_thread_busy']:.0%}"
     which = [str(record[key]) for key in ("load", "client", "size", "producers", "partitions", "codec") if record.get(key)]
     what = record.get("error") or figures + cpu + busy
     return f"  {record['round']} {record['peer']:6} {record['durability']:8} {' '.join(which):44} {what}"

@@ -1,13 +1,15 @@
 """What Forka aims at beside its peer and beside the machine, and whether a run has met it.
 
-A target is judged on medians of one run. Where a client takes most of the processors, no broker can be faster than it:
-then a rate that is short of its aim is said to be the client's limit, and is not counted as met.
+A target is judged on medians of one run. Where a client takes most of the processors, or one of its threads has always
+something to do (threads.py), no broker can be faster than it: then a rate that is short of its aim is said to be the
+client's limit, and is not counted as met.
 """
 
 from dataclasses import dataclass
 
 MET, NOT_MET, CLIENT, UNKNOWN = "met", "**not met**", "not met: the client is the limit", "not measured"
 CLIENTS = ("librdkafka", "java", "raw")
+NEVER_SLEEPS = 0.9  # of the time
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,13 @@ def at_most(text, what, value, aim, unit="x", floor=None):
 
 
 def client_is_limit(results, row):
-    """Hardly a processor is free, and the client has more of them than the broker; or the light client's one is full."""
-    client, broker = (row.value("forka", field) for field in ("client_busy", "broker_busy")) if row else (None, None)
+    """One of the client's threads never waits for the broker; or hardly a processor is free, and the client has more."""
+    fields = ("client_busy", "broker_busy", "client_thread_busy")
+    client, broker, thread = (row.value("forka", field) for field in fields) if row else (None, None, None)
     if client is None or broker is None:
         return False
     full = client + broker > 0.8 * results.run.get("processors", 2)
-    return (full and client > broker) or (row.client == "raw" and client > 0.9)
+    return (full and client > broker) or (client > broker and (thread or 0) > NEVER_SLEEPS)
 
 
 def over(a, b):
