@@ -6,7 +6,7 @@
 #include "common/diag.h"
 
 #define LOOK_S        0.2
-#define BEGINNING_MS  200 /* after so long a beginner has no more right to memory than others */
+#define BEGINNING_MS  400 /* after so long a beginner has no more right to memory than others */
 #define STALLED_MS    5000
 #define STALLED_BYTES 4096
 

@@ -225,7 +225,7 @@ test_beginners_do_not_keep_the_beginners_memory(void **state)
 	assert_in_range(w->begun_bytes, 1, (1 << 16) + CHUNK_BYTES);
 	for (; workers_is_quiet(ws, &c); looks++) {
 		assert_true(looks < 6);
-		look_ms_later(200);
+		look_ms_later(400);
 	}
 	assert_true(looks > 0);
 	all_leave(slow, 30, &c);
