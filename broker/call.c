@@ -60,11 +60,12 @@ call_parked(struct job *job)
 {
 	struct call *call = call_of(job);
 
-	if (call->chunk == NULL || call->handler->keep == NULL)
-		return;
-	call->handler->keep(call);
-	call->client_id = str_keep(&call->arena, call->client_id);
-	forget_request(call);
+	if (call->chunk != NULL && call->handler->keep != NULL) {
+		call->handler->keep(call);
+		call->client_id = str_keep(&call->arena, call->client_id);
+		forget_request(call);
+	}
+	call_count_answer(call);
 }
 
 static const struct job_kind call_job = { call_write, call_done, call_failed, call_parked };

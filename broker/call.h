@@ -91,7 +91,7 @@ struct call {
 	bool finished;       /* may be sent when it is its turn */
 	bool silent;         /* finished, and nothing is sent */
 	bool alone;          /* as its handler says, or call_stand_alone() */
-	size_t answer_bytes; /* finished: what it counts for in its connection */
+	size_t answer_bytes; /* finished or parked: what it counts for in its connection */
 	struct call *next_spare;
 	void *own; /* the handler's own state: in the arena, or freed by forget() */
 	struct worker *worker;

@@ -62,7 +62,7 @@ struct connection {
 	size_t turn_bytes;       /* of answers that were sent in it */
 	int holding_n;           /* of those, the ones that hold a chunk */
 	int alone_n;             /* of those, the ones that nothing may be begun behind (call.alone) */
-	size_t answer_bytes;     /* memory of those that are finished and not sent yet */
+	size_t answer_bytes;     /* memory of those that are finished, or parked, and not sent yet */
 	struct worker *worker;
 	struct chunk *chunk; /* being received into; NULL when nothing is half received */
 	struct buf pending;
@@ -120,6 +120,8 @@ void connection_update(struct connection *c);
 
 /* A new call of it, from dispatch. */
 void connection_take(struct connection *c, struct call *call);
+/* What is in its arena counts as memory of answers from now on: it is finished, or its answer waits for the disk. */
+void call_count_answer(struct call *call);
 /* A call is finished; its answer goes out when it is its turn. */
 void call_finish(struct call *call);
 

@@ -65,14 +65,22 @@ connection_take(struct connection *c, struct call *call)
 }
 
 void
+call_count_answer(struct call *call)
+{
+	struct connection *c = call->connection;
+
+	c->answer_bytes += call->arena.used - call->answer_bytes;
+	c->worker->answer_bytes += call->arena.used - call->answer_bytes;
+	call->answer_bytes = call->arena.used;
+}
+
+void
 call_finish(struct call *call)
 {
 	struct connection *c = call->connection;
 
 	call->finished = true;
-	c->answer_bytes += call->arena.used - call->answer_bytes;
-	c->worker->answer_bytes += call->arena.used - call->answer_bytes;
-	call->answer_bytes = call->arena.used;
+	call_count_answer(call);
 	if (c->internal) {
 		list_remove(&call->in_connection);
 		list_append(&c->calls, &call->in_connection);

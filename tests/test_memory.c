@@ -7,12 +7,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "broker/call.h"
 #include "broker/connection.h"
 #include "common/bytes.h"
 #include "tests/lib/test.h"
 #include "tests/lib/workers.h"
 
 #define LARGE (20 * 1000) /* too large to be copied to its call */
+
+#define WIDE 300 /* partitions */
 
 static struct workers *ws;
 
@@ -24,6 +27,7 @@ setup(void **state)
 	ws->at[0]->thrift.look.repeat = 1e6; /* the test is the clock */
 	fixture_topic(&ws->store, "t", 1);
 	fixture_topic(&ws->store, "u", 1);
+	fixture_topic(&ws->store, "wide", WIDE);
 	fixture_checkpoint(&ws->store);
 	return 0;
 }
@@ -194,6 +198,59 @@ small_requests_wake_nobody(void **state)
 	client_close(&c);
 }
 
+/* One record for each partition of "wide". */
+static void
+send_wide(struct client *c)
+{
+	struct records batch = client_batch(&c->arena, 1, 1);
+	struct produce_request_topic_data topic = { .name = str_of("wide") };
+	struct produce_request in = { .acks = -1,
+				      .timeout_ms = 1000,
+				      .topic_data = { .at = &topic, .n = 1 } };
+
+	topic.partition_data.n = WIDE;
+	topic.partition_data.at = arena_array(&c->arena, WIDE, sizeof(*topic.partition_data.at));
+	for (int32_t i = 0; i < WIDE; i++)
+		topic.partition_data.at[i] =
+		    (struct produce_request_partition_data){ .index = i, .records = batch };
+	client_send(c, API_PRODUCE, 9, &in);
+}
+
+/* Answers of a thousand partitions each, waiting for the disk: they are memory, too, though the requests are gone. */
+static void
+parked_answers_count(void **state)
+{
+	(void)state;
+	struct client c[4];
+	const struct worker *w = ws->at[0];
+	size_t all = 0;
+
+	ws->config.queued_max_bytes = 2 << 20;
+	ws->hold = true;
+	for (int i = 0; i < 4; i++)
+		c[i] = workers_connect(ws, 0);
+	for (int round = 0; round < 6; round++) { /* what is not read fits into the socket */
+		for (int i = 0; i < 4; i++)
+			send_wide(&c[i]);
+		workers_settle(ws);
+	}
+	LIST_EACH (&w->parked, it)
+		all += LIST_OF(it, struct call, job.in_list)->arena.used;
+	assert_int_equal(w->answer_bytes, all);
+	assert_in_range(all, 1, ws->config.queued_max_bytes / 4 * 3);
+	ws->hold = false;
+	for (int round = 0; round < 6; round++)
+		for (int i = 0; i < 4; i++) {
+			const struct produce_response *out = workers_receive(ws, &c[i]);
+			assert_true(str_is(out->responses.at[0].name, "wide"));
+			assert_int_equal(out->responses.at[0].partition_responses.at[WIDE - 1].error_code,
+					 ERR_NONE);
+		}
+	assert_int_equal(w->answer_bytes, 0);
+	for (int i = 0; i < 4; i++)
+		client_close(&c[i]);
+}
+
 int
 main(void)
 {
@@ -202,6 +259,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_turn_gathers_no_more_than_a_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_goes_back_after_a_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(small_requests_wake_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(parked_answers_count, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
