@@ -120,10 +120,10 @@ size_t
 events_mutate(struct sample *s, uint8_t *data, size_t n, size_t most,
 	      size_t (*bytes)(uint8_t *at, size_t n, size_t most))
 {
-	struct arena arena = ARENA_EMPTY;
+	struct arena arena = ARENA_EMPTY, *before = s->arena;
 	struct events events;
 
-	s->arena = &arena;
+	s->arena = &arena; /* cppcheck-suppress autoVariables; for as long as this takes */
 	(void)events_read(&events, data, n);
 	for (uint64_t changes = 1 + sample_below(s, 3); changes > 0; changes--) {
 		int at = (int)sample_below(s, (uint64_t)events.n + 1);
@@ -143,5 +143,6 @@ events_mutate(struct sample *s, uint8_t *data, size_t n, size_t most,
 		memcpy(data, buf_head(&out), n);
 	buf_free(&out);
 	arena_free(&arena);
+	s->arena = before;
 	return n;
 }

@@ -82,8 +82,9 @@ workers_kill(struct workers *ws, int slot)
 			close(w->forward.link[i]->fd);
 	ev_loop_destroy(w->base.loop);
 	ws->at[slot] = NULL;
-	workers_graves = realloc(workers_graves, (grave_n + 1) * sizeof(struct worker *));
-	assert_non_null(workers_graves);
+	struct worker **bigger = realloc(workers_graves, (grave_n + 1) * sizeof(struct worker *));
+	assert_non_null(bigger);
+	workers_graves = bigger;
 	workers_graves[grave_n++] = w;
 }
 
