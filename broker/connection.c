@@ -336,6 +336,8 @@ room_wanted(const struct connection *c)
 	const struct chunk *chunk = c->chunk;
 	size_t have = chunk->used - chunk->parsed;
 
+	if (pressure_sips(c))
+		return have + 1;
 	if (have < SIZE_BYTES)
 		return SIZE_BYTES + 4096;
 	size_t frame = SIZE_BYTES + (size_t)get_u32(chunk->data + chunk->parsed);
@@ -390,10 +392,14 @@ make_room(struct connection *c)
 static void
 receive(struct connection *c)
 {
+	bool sips = pressure_sips(c);
+
 	if (!make_room(c))
 		return;
 	struct chunk *chunk = c->chunk;
-	ssize_t n = recv(c->fd, chunk->data + chunk->used, chunk->cap - chunk->used, 0);
+	size_t room = chunk->cap - chunk->used;
+	size_t most = sips && room > PRESSURE_SIP_BYTES ? PRESSURE_SIP_BYTES : room;
+	ssize_t n = recv(c->fd, chunk->data + chunk->used, most, 0);
 	if (n > 0) {
 		chunk->used += (size_t)n;
 		c->moved += (uint64_t)n;

@@ -67,13 +67,31 @@ pressure_queue(struct connection *c)
 	list_append(c->begins ? &w->beginners : &w->starved, &c->in_starved);
 }
 
-/* One request at a time. The first in each queue goes on whatever there is, so that somebody always does. */
+/* The first in each queue goes on whatever there is, so that somebody always does. */
+static bool
+is_first(const struct connection *c)
+{
+	const struct worker *w = c->worker;
+
+	return w->starved.next == &c->in_starved || w->beginners.next == &c->in_starved;
+}
+
+bool
+pressure_sips(const struct connection *c)
+{
+	const struct chunk *chunk = c->chunk;
+	bool little =
+	    chunk == NULL || (chunk->cap <= CHUNK_SLIM_BYTES && chunk->used - chunk->parsed < chunk->cap);
+
+	return little && is_beginner(c) && !is_first(c) && beginners_have_enough(c->worker);
+}
+
+/* One request at a time. */
 bool
 pressure_is_starved(const struct connection *c)
 {
-	const struct worker *w = c->worker;
-	bool first = w->starved.next == &c->in_starved || w->beginners.next == &c->in_starved;
-	bool goes_on = first || (is_beginner(c) && !beginners_have_enough(w));
+	bool goes_on =
+	    is_first(c) || (is_beginner(c) && !beginners_have_enough(c->worker)) || pressure_sips(c);
 
 	return !list_is_empty(&c->in_starved) && (!goes_on || c->holding_n > 0);
 }

@@ -7,9 +7,10 @@
  *
  * Over 3/8 connections starve: they are not read. They do so in two queues. Of those that have half a request the first
  * goes on, alone. Those that have nothing yet (beginners) all go on, while what they have begun is less than a 16th of
- * the budget; beyond it only the first does, until the oldest of those that have not come to an end are sent to the
- * other queue. So one who only wants to say something small waits neither for those who hold the memory, nor for those
- * who say three bytes and no more, however many these are.
+ * the budget; beyond it the others sip: their first kilobytes are taken, and they wait with those, until the oldest of
+ * those that have not come to an end are sent to the other queue. So one who only wants to say something small waits
+ * neither for those who hold the memory, nor for those who say three bytes and no more, nor for those who begin
+ * something large, however many these are.
  *
  * What can go wrong: a client stands still. It is closed, where it is its turn: pressure_look().
  */
@@ -18,6 +19,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define PRESSURE_SIP_BYTES 1024
 
 struct connection;
 struct worker;
@@ -35,6 +38,8 @@ bool pressure_is_crowded(const struct worker *w);
 void pressure_queue(struct connection *c);
 /* It waits for memory, and is none of those that may go on all the same. */
 bool pressure_is_starved(const struct connection *c);
+/* It may take a little all the same: PRESSURE_SIP_BYTES at a time, in a chunk of CHUNK_SLIM_BYTES that does not grow. */
+bool pressure_sips(const struct connection *c);
 /* What it has begun as a beginner has changed, or may have. */
 void pressure_count(struct connection *c);
 

@@ -168,17 +168,22 @@ test_who_stands_still_is_closed(void **state)
 	client_close(&listens);
 }
 
-/* So many begin a request and go no further; and then comes somebody who has something to say. */
+/* So many begin a request and go no further; and then comes somebody who has something to say, of 6 KB if it is `long`. */
 static struct client
-come_behind(struct client *slow, int n, const void *bytes, size_t size)
+come_behind(struct client *slow, int n, const void *bytes, size_t size, bool is_long)
 {
+	static const uint8_t header[] = {
+		0, 0, 0x17, 0x7a, 0, 18, 0, 0, 0, 0, 0, 1, 0x17, 0x70
+	}; /* client id: 6000 */
 	for (int i = 0; i < n; i++) {
 		slow[i] = workers_connect(ws, 0);
 		client_send_raw(&slow[i], bytes, size);
 	}
 	workers_settle(ws);
 	struct client c = workers_connect(ws, 0);
-	client_send_raw(&c, ask, sizeof(ask));
+	client_send_raw(&c, is_long ? header : ask, sizeof(ask));
+	if (is_long)
+		client_send_raw(&c, zeros, 6000);
 	return c;
 }
 
@@ -203,7 +208,7 @@ test_beginners_that_stand_still_delay_nobody(void **state)
 
 	ws->config.queued_max_bytes = 1 << 20;
 	w->chunks.bytes += others;
-	struct client c = come_behind(slow, 200, ask, 3);
+	struct client c = come_behind(slow, 200, ask, 3, true);
 	assert_false(workers_is_quiet(ws, &c));
 	all_leave(slow, 200, &c);
 	w->chunks.bytes -= others;
@@ -221,13 +226,32 @@ test_beginners_do_not_keep_the_beginners_memory(void **state)
 
 	ws->config.queued_max_bytes = 1 << 20;
 	w->chunks.bytes += others;
-	struct client c = come_behind(slow, 30, half, sizeof(half));
+	struct client c = come_behind(slow, 30, half, sizeof(half), true);
 	assert_in_range(w->begun_bytes, 1, (1 << 16) + CHUNK_BYTES);
 	for (; workers_is_quiet(ws, &c); looks++) {
 		assert_true(looks < 6);
 		look_ms_later(400);
 	}
 	assert_true(looks > 0);
+	all_leave(slow, 30, &c);
+	w->chunks.bytes -= others;
+}
+
+/* Nor need those who have little to say wait for that, however much others begin. */
+static void
+test_who_says_little_waits_for_nobody(void **state)
+{
+	(void)state;
+	static const uint8_t half[3000] = { 0, 0, 64, 0 };
+	struct client slow[30];
+	size_t others = 1 << 19;
+
+	ws->config.queued_max_bytes = 1 << 20;
+	w->chunks.bytes += others;
+	struct client c = come_behind(slow, 30, half, sizeof(half), false);
+	assert_true(w->begun_bytes > 1 << 16);
+	assert_false(workers_is_quiet(ws, &c));
+	assert_in_range(w->chunks.bytes - others, 1, (1 << 16) + CHUNK_BYTES + 31 * CHUNK_SLIM_BYTES);
 	all_leave(slow, 30, &c);
 	w->chunks.bytes -= others;
 }
@@ -242,6 +266,7 @@ main(void)
 		T(who_stands_still_is_closed),
 		T(beginners_that_stand_still_delay_nobody),
 		T(beginners_do_not_keep_the_beginners_memory),
+		T(who_says_little_waits_for_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
