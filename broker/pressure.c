@@ -6,7 +6,8 @@
 #include "common/diag.h"
 
 #define LOOK_S        0.2
-#define BEGINNING_MS  400 /* after so long a beginner has no more right to memory than others */
+#define BEGINNING_MS  400  /* after so long a beginner has no more right to memory than others */
+#define GIVE_WAY_MS   1000 /* clients that go on free it sooner */
 #define STALLED_MS    5000
 #define STALLED_BYTES 4096
 
@@ -170,9 +171,16 @@ has_half(const struct connection *c)
 	return c->chunk != NULL && !c->internal && !c->doomed;
 }
 
+/* It waits for memory, or for its client to read: not for bytes, nor for the calls before it. */
+static bool
+is_in_the_way(const struct connection *c)
+{
+	return has_half(c) && (!list_is_empty(&c->in_starved) || buf_len(&c->pending) > 0);
+}
+
 /*
- * What half requests hold. What calls hold does not count, they are being served; nor does what those hold that go on
- * all the same: it is to grow.
+ * What half requests hold. What calls hold does not count, they are being served, as are whole requests behind them; nor
+ * does what those hold that go on all the same: it is to grow. Who stands still is pressure_look()'s.
  */
 static size_t
 held_by_halves(const struct worker *w)
@@ -181,7 +189,7 @@ held_by_halves(const struct worker *w)
 
 	LIST_EACH (&w->connections, it) {
 		const struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (has_half(c) && w->starved.next != &c->in_starved && !is_beginner(c))
+		if (is_in_the_way(c) && w->starved.next != &c->in_starved && !is_beginner(c))
 			held += c->chunk->cap;
 	}
 	return held;
@@ -198,13 +206,20 @@ give_way(struct connection *c)
 	return c->chunk->cap;
 }
 
-/* Half requests alone hold more than half. First those that do not read their answers, then those that wait for another. */
+/*
+ * Half requests alone hold more than half, and have for a while. First those that do not read their answers, then those
+ * that wait for another.
+ */
 static void
-shed_half_requests(struct worker *w)
+shed_half_requests(struct worker *w, int64_t now_ms)
 {
 	size_t most = budget(w) / 2, held = w->chunks.bytes > most ? held_by_halves(w) : 0;
 
 	if (held <= most)
+		w->halves_over_ms = 0;
+	else if (w->halves_over_ms == 0)
+		w->halves_over_ms = now_ms;
+	if (held <= most || now_ms - w->halves_over_ms < GIVE_WAY_MS)
 		return;
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
@@ -230,7 +245,6 @@ pressure_relieve(struct worker *w)
 		worker_read_end(w);
 	}
 	feed(w);
-	shed_half_requests(w);
 }
 
 /* Half a request is there, and in STALLED_MS hardly anything was added; or taken of the answers that are unsent. */
@@ -255,6 +269,7 @@ void
 pressure_look(struct worker *w, int64_t now_ms)
 {
 	end_beginnings(w, now_ms);
+	shed_half_requests(w, now_ms);
 	LIST_EACH (&w->connections, it) {
 		struct connection *c = LIST_OF(it, struct connection, in_worker);
 		if (!is_stalled(c, now_ms))

@@ -43,11 +43,11 @@ bool pressure_sips(const struct connection *c);
 /* What it has begun as a beginner has changed, or may have. */
 void pressure_count(struct connection *c);
 
-/* Before the loop blocks: whoever may read on does; whoever has to give way is closed. */
+/* Before the loop blocks: whoever may read on does. */
 void pressure_relieve(struct worker *w);
 /* Too much is unsent: the client that has not read for longest pays for it. */
 void pressure_shed_slow_readers(struct worker *w);
-/* Now and then while somebody starves: those that stand still are closed. */
+/* Now and then while somebody starves: those that stand still are closed, and those that have to give way. */
 void pressure_look(struct worker *w, int64_t now_ms);
 
 #endif

@@ -40,6 +40,7 @@ struct worker {
 	struct list starved;     /* connections that wait for the memory budget, with half a request */
 	struct list beginners;   /* those that began while it was used up (pressure.h) */
 	size_t begun_bytes;      /* what these have received, if it is more than a little */
+	int64_t halves_over_ms;  /* monotonic: since when half requests hold too much; 0: they do not */
 	uint32_t connection_n;
 	uint64_t next_connection_id;
 	struct chunk_pool chunks;

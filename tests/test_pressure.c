@@ -102,6 +102,19 @@ look_ms_later(int64_t ms)
 	workers_turn(ws);
 }
 
+/* Nobody has to give way before it is over. */
+static void
+look_for_a_second(void)
+{
+	uint32_t n = w->connection_n;
+
+	look_ms_later(0);
+	look_ms_later(900);
+	assert_int_equal(w->connection_n, n);
+	look_ms_later(1000);
+	assert_true(w->connection_n < n);
+}
+
 static void
 test_who_does_not_read_gives_way_first(void **state)
 {
@@ -115,6 +128,7 @@ test_who_does_not_read_gives_way_first(void **state)
 	for (int i = 0; i < 3; i++)
 		client_send_raw(&half[i], zeros, 1);
 	workers_turn(ws);
+	look_for_a_second();
 	assert_false(is_open(&deaf));
 	client_close(&deaf);
 	for (int i = 0; i < 3; i++) {
@@ -134,6 +148,7 @@ test_who_waits_longest_keeps_its_place(void **state)
 	for (int i = 0; i < 5; i++)
 		client_send_raw(&half[i], zeros, 1);
 	workers_turn(ws);
+	look_for_a_second();
 	static const bool stays[] = { true, false, false, true, true };
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(is_open(&half[i]), stays[i]);
