@@ -171,16 +171,9 @@ has_half(const struct connection *c)
 	return c->chunk != NULL && !c->internal && !c->doomed;
 }
 
-/* It waits for memory, or for its client to read: not for bytes, nor for the calls before it. */
-static bool
-is_in_the_way(const struct connection *c)
-{
-	return has_half(c) && (!list_is_empty(&c->in_starved) || buf_len(&c->pending) > 0);
-}
-
 /*
- * What half requests hold. What calls hold does not count, they are being served, as are whole requests behind them; nor
- * does what those hold that go on all the same: it is to grow. Who stands still is pressure_look()'s.
+ * What half requests hold. What calls hold does not count, they are being served; nor does what those hold that go on
+ * all the same: it is to grow.
  */
 static size_t
 held_by_halves(const struct worker *w)
@@ -189,7 +182,7 @@ held_by_halves(const struct worker *w)
 
 	LIST_EACH (&w->connections, it) {
 		const struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (is_in_the_way(c) && w->starved.next != &c->in_starved && !is_beginner(c))
+		if (has_half(c) && w->starved.next != &c->in_starved && !is_beginner(c))
 			held += c->chunk->cap;
 	}
 	return held;
