@@ -171,32 +171,37 @@ has_half(const struct connection *c)
 	return c->chunk != NULL && !c->internal && !c->doomed;
 }
 
-/*
- * What half requests hold. What calls hold does not count, they are being served; nor does what those hold that go on
- * all the same: it is to grow.
- */
+/* What its half request holds. Who goes on all the same holds nothing in this sense: it is to grow. */
+static size_t
+held_by(const struct connection *c)
+{
+	bool goes_on = c->worker->starved.next == &c->in_starved || is_beginner(c);
+
+	return has_half(c) && !goes_on ? c->chunk->cap : 0;
+}
+
+/* What calls hold does not count, they are being served. */
 static size_t
 held_by_halves(const struct worker *w)
 {
 	size_t held = 0;
 
-	LIST_EACH (&w->connections, it) {
-		const struct connection *c = LIST_OF(it, struct connection, in_worker);
-		if (has_half(c) && w->starved.next != &c->in_starved && !is_beginner(c))
-			held += c->chunk->cap;
-	}
+	LIST_EACH (&w->connections, it)
+		held += held_by(LIST_OF(it, struct connection, in_worker));
 	return held;
 }
 
-/* How much that makes free. */
+/* How much less is held by halves then. */
 static size_t
 give_way(struct connection *c)
 {
+	size_t held = held_by(c);
+
 	diag_warn_often("connection closed: half a request, and no memory left for the rest of it",
 			D_INT("connection", c->id), D_C("client", c->peer));
 	connection_doom(c);
 	connection_update(c);
-	return c->chunk->cap;
+	return held;
 }
 
 /*
